@@ -24,7 +24,8 @@ def any_value(value: object, limit: int = MAX_VALUE_CHARACTERS, depth: int = 0) 
     """Encode an AnyValue message. Never raises: a value without a shape of its own becomes its text.
 
     Args:
-        value: None, str, bool, int (outside of 64 bits: its decimal text), float, bytes, sequence, mapping or anything with a `__str__`.
+        value: None, str, bool, int (outside of 64 bits: its decimal text), float, bytes, sequence, mapping or anything
+            with a `__str__`.
         limit: Characters (or bytes) kept of one string.
         depth: How many lists and mappings surround the value.
     """
@@ -55,9 +56,13 @@ def _composite(value: object, limit: int, depth: int) -> bytes:
             if isinstance(value, (list, tuple, set, frozenset)):
                 values = islice(cast("Iterable[object]", value), MAX_ITEMS)
                 return field_bytes(5, b"".join(field_bytes(1, any_value(item, limit, depth + 1)) for item in values))
-        return field_bytes(1, text(as_text(value, limit) if depth < MAX_DEPTH else type(value).__name__))
-    except Exception:  # noqa: BLE001 a user's iterator may raise anything
-        return field_bytes(1, text(f"<{type(value).__name__} raised>"))
+        return field_bytes(1, text(as_text(value, limit) if depth < MAX_DEPTH else _type_name(value)))
+    except Exception:
+        return field_bytes(1, text(f"<{_type_name(cast('object', value))} raised>"))
+
+
+def _type_name(value: object) -> str:
+    return type(value).__name__
 
 
 def _big_int(value: int, limit: int) -> bytes:
@@ -71,8 +76,8 @@ def as_text(value: object, limit: int = MAX_VALUE_CHARACTERS) -> str:
     """Return `str(value)`, cut at `limit` characters; the name of the type if `__str__` raises."""
     try:
         return str(value)[:limit]
-    except Exception:  # noqa: BLE001 a user's __str__ may raise anything, RecursionError too
-        return f"<{type(value).__name__} without text>"
+    except Exception:
+        return f"<{_type_name(value)} without text>"
 
 
 def key_value(key: str, value: object, limit: int = MAX_VALUE_CHARACTERS, depth: int = 0) -> bytes:

@@ -1,0 +1,53 @@
+"""Encode a log record as OTLP protobuf bytes.
+
+Source: https://github.com/open-telemetry/opentelemetry-proto, message opentelemetry.proto.logs.v1.LogRecord.
+"""
+
+from collections.abc import Mapping
+from functools import cache
+from struct import Struct
+
+from instrumentation.encode import otlp
+from instrumentation.encode.protobuf import field_bytes, field_fixed32, field_varint, text
+
+# LogRecord.time_unix_nano (1) and observed_time_unix_nano (11): two fixed64 fields in one call.
+_TIMES = Struct("<BQBQ").pack
+_TIME, _OBSERVED = 0x09, 0x59
+
+FLAGS_SAMPLED = field_fixed32(8, 1)
+
+
+@cache
+def severity(number: int, name: str) -> bytes:
+    """Encode severity number (1 to 24) and its text. Cached: there are as many as levels."""
+    return field_varint(2, number) + field_bytes(3, text(name))
+
+
+def attribute(key: str, value: object, limit: int = otlp.MAX_VALUE_CHARACTERS) -> bytes:
+    """Encode one entry of LogRecord.attributes, field header included."""
+    return field_bytes(6, otlp.key_value(key, value, limit))
+
+
+def attributes(mapping: Mapping[str, object], limit: int = otlp.MAX_VALUE_CHARACTERS) -> bytes:
+    """Encode entries of LogRecord.attributes, field headers included."""
+    return b"".join([attribute(key, value, limit) for key, value in mapping.items()])
+
+
+def body(value: str, limit: int = otlp.MAX_VALUE_CHARACTERS) -> bytes:
+    """Encode LogRecord.body as a string."""
+    return field_bytes(5, otlp.any_value(value, limit))
+
+
+def ids(trace_id: bytes, span_id: bytes, *, sampled: bool) -> bytes:
+    """Encode the identity (16 and 8 bytes) of the span that a record belongs to."""
+    return (FLAGS_SAMPLED if sampled else b"") + b"\x4a\x10" + trace_id + b"\x52\x08" + span_id
+
+
+def record(time_ns: int, rest: bytes) -> bytes:
+    """Encode a LogRecord message.
+
+    Args:
+        time_ns: Unix time, nanoseconds; observed at the same time.
+        rest: The encoded fields besides the times: severity, body, attributes, ids.
+    """
+    return _TIMES(_TIME, time_ns, _OBSERVED, time_ns) + rest

@@ -1,0 +1,70 @@
+"""Every name that the kit emits, each with its source.
+
+Names without a comment are stable in OpenTelemetry's semantic conventions 1.45.0, https://opentelemetry.io/docs/specs/semconv/.
+"""
+
+# Resource
+SERVICE_NAME = "service.name"
+SERVICE_VERSION = "service.version"
+SERVICE_INSTANCE_ID = "service.instance.id"
+
+# HTTP, /http/http-spans/ and /http/http-metrics/
+HTTP_REQUEST_METHOD = "http.request.method"
+HTTP_REQUEST_METHOD_ORIGINAL = "http.request.method_original"
+HTTP_RESPONSE_STATUS_CODE = "http.response.status_code"
+HTTP_ROUTE = "http.route"
+HTTP_SERVER_REQUEST_DURATION = "http.server.request.duration"
+HTTP_CLIENT_REQUEST_DURATION = "http.client.request.duration"
+URL_FULL = "url.full"
+URL_PATH = "url.path"
+URL_SCHEME = "url.scheme"
+CLIENT_ADDRESS = "client.address"
+SERVER_ADDRESS = "server.address"
+SERVER_PORT = "server.port"
+NETWORK_PROTOCOL_VERSION = "network.protocol.version"
+USER_AGENT_ORIGINAL = "user_agent.original"
+ERROR_TYPE = "error.type"
+
+# RPC, /rpc/rpc-spans/ and /rpc/rpc-metrics/
+RPC_SYSTEM_NAME = "rpc.system.name"
+RPC_METHOD = "rpc.method"
+RPC_RESPONSE_STATUS_CODE = "rpc.response.status_code"
+RPC_SERVER_CALL_DURATION = "rpc.server.call.duration"
+RPC_CLIENT_CALL_DURATION = "rpc.client.call.duration"
+
+# Messaging (development: no stable name exists), /messaging/messaging-spans/ and /messaging/messaging-metrics/
+MESSAGING_SYSTEM = "messaging.system"
+MESSAGING_DESTINATION_NAME = "messaging.destination.name"
+MESSAGING_OPERATION_NAME = "messaging.operation.name"
+MESSAGING_OPERATION_TYPE = "messaging.operation.type"
+MESSAGING_MESSAGE_ID = "messaging.message.id"
+MESSAGING_MESSAGE_CONVERSATION_ID = "messaging.message.conversation_id"
+MESSAGING_MESSAGE_BODY_SIZE = "messaging.message.body.size"
+MESSAGING_BATCH_MESSAGE_COUNT = "messaging.batch.message_count"
+MESSAGING_CLIENT_OPERATION_DURATION = "messaging.client.operation.duration"
+MESSAGING_CLIENT_SENT_MESSAGES = "messaging.client.sent.messages"
+MESSAGING_CLIENT_CONSUMED_MESSAGES = "messaging.client.consumed.messages"
+MESSAGING_PROCESS_DURATION = "messaging.process.duration"
+
+# Exceptions, /exceptions/
+EXCEPTION_EVENT = "exception"
+EXCEPTION_TYPE = "exception.type"
+EXCEPTION_MESSAGE = "exception.message"
+EXCEPTION_STACKTRACE = "exception.stacktrace"
+EXCEPTION_ESCAPED = "exception.escaped"
+
+# Code, /code/
+CODE_FILE_PATH = "code.file.path"
+CODE_FUNCTION_NAME = "code.function.name"
+CODE_LINE_NUMBER = "code.line.number"
+
+# Correlation: no convention exists; the de facto HTTP header is X-Request-ID.
+REQUEST_ID = "request_id"
+REQUEST_ID_HEADER = "x-request-id"
+
+DURATION_BOUNDARIES_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+"""Bucket boundaries that the HTTP, RPC and messaging duration histograms advise."""
+
+KNOWN_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"))
+"""Request methods recorded as they are; any other becomes `_OTHER`, so that a stranger cannot add series."""
+OTHER_METHOD = "_OTHER"
