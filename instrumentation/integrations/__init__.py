@@ -1,0 +1,1 @@
+"""Library calls to records, one file for each library."""

@@ -1,0 +1,1 @@
+"""Bound, count and batch records."""

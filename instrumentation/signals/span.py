@@ -6,7 +6,7 @@ Measured on CPython 3.11: the SDK's span, batch and encode cost 60 to 100 us; th
 import functools
 import inspect
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import Token
 from time import perf_counter_ns, time_ns
 from types import TracebackType
@@ -83,6 +83,7 @@ class Span(trace.Span):
         "_attributes",
         "_context",
         "_dropped",
+        "_encoded",
         "_ended",
         "_events",
         "_links",
@@ -131,6 +132,7 @@ class Span(trace.Span):
         self.name = name
         self.kind = kind
         self._attributes: dict[str, bytes] = {}
+        self._encoded = b""
         self._events: list[bytes] | None = None
         self._links: list[bytes] | None = None
         self._dropped: list[int] | None = None
@@ -276,6 +278,7 @@ class Span(trace.Span):
         self._ended = True
         if not self.sampled:
             return
+        attributes += self._encoded
         if self._attributes:
             attributes += b"".join(self._attributes.values())
         if self._events or self._links or self._status[0] or self._dropped or self.trace_state:
@@ -295,9 +298,13 @@ class Span(trace.Span):
         )
         self._settings.sink.add(self._scope, record)
 
-    def has_attribute(self, key: str) -> bool:
-        """Tell whether `set_attribute` was called with the key."""
-        return key in self._attributes
+    def set_encoded(self, attributes: bytes) -> None:
+        """Add attributes that an integration encoded before; their keys must not be set otherwise."""
+        self._encoded += attributes
+
+    def overridden(self, keys: Iterable[str]) -> frozenset[str]:
+        """Return those of the keys that `set_attribute` was called with: the service's own value wins."""
+        return frozenset(self._attributes).intersection(keys) if self._attributes else frozenset()
 
     def elapsed_ns(self) -> int:
         """Return the nanoseconds since the start, never negative; 0 if the start was given explicitly."""

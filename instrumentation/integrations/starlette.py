@@ -1,0 +1,106 @@
+"""Starlette: wrap an application in place, and find the full route template of a request."""
+
+from collections.abc import Callable, Hashable, Iterable
+from typing import Any, cast
+
+from starlette.applications import Starlette
+from starlette.routing import compile_path
+
+from instrumentation.integrations.asgi import ASGIApp, Receive, Scope, Send
+
+Expand = Callable[[Iterable[Any]], Iterable[Any]]
+"""Turns a list of routes into one whose members have a `path`, flattening what a framework nests by other means."""
+
+MAX_REBUILDS = 64
+"""How often the index is built again for endpoints it does not know, since routes may be added while serving."""
+
+
+def wrap(app: Starlette, around: Callable[[ASGIApp], ASGIApp]) -> Callable[[], None]:
+    """Make every call of `app` go through `around(app's own __call__)`.
+
+    The application object stays the one that servers and tests hold: its class becomes a subclass made for it.
+
+    Returns:
+        A function that gives the application its class back.
+    """
+    original = type(app)
+    outer = around(original.__call__.__get__(app))
+
+    async def call(self: Starlette, scope: Scope, receive: Receive, send: Send) -> None:
+        del self
+        await outer(scope, receive, send)
+
+    members = {"__call__": call, "__module__": original.__module__, "__qualname__": original.__qualname__}
+    wrapped = type(original.__name__, (original,), members)
+    app.__class__ = wrapped  # pyright: ignore[reportAttributeAccessIssue] a subclass made at run time
+
+    def undo() -> None:
+        if type(app) is wrapped:
+            app.__class__ = original
+
+    return undo
+
+
+class RouteIndex:
+    """Finds the template of a handled request by the endpoint that the router put into its scope.
+
+    `scope["route"]` alone misses the prefixes of `include_router` and of mounts. An endpoint that stands under several
+    templates is told apart by its path.
+
+    Args:
+        app: Application whose routes are looked at.
+        expand: See `Expand`.
+    """
+
+    def __init__(self, app: Starlette, expand: Expand) -> None:
+        self._app = app
+        self._expand = expand
+        self._templates: dict[Hashable, list[str]] = {}
+        self._rebuilds = 0
+
+    def __call__(self, scope: Scope) -> str | None:
+        """Return the template, such as `/orders/{order_id}`; None if no route matched."""
+        endpoint = scope.get("endpoint")
+        if endpoint is None:
+            return None
+        templates = self._templates.get(endpoint)
+        if templates is None:
+            templates = self._learn(endpoint)
+        if len(templates) == 1:
+            return templates[0]
+        return _matching(templates, scope) if templates else None
+
+    def serves(self, path: str) -> bool:
+        """Tell whether a route stands under exactly this path."""
+        return any(template == path for _, template in self._walk(self._app.routes, ""))
+
+    def _learn(self, endpoint: Hashable) -> list[str]:
+        if self._rebuilds < MAX_REBUILDS:
+            self._rebuilds += 1
+            found: dict[Hashable, list[str]] = {}
+            for known, template in self._walk(self._app.routes, ""):
+                found.setdefault(known, []).append(template)
+            self._templates = found
+        return self._templates.setdefault(endpoint, []) if len(self._templates) < 10_000 else []
+
+    def _walk(self, routes: Iterable[Any], prefix: str) -> Iterable[tuple[Hashable, str]]:
+        for route in self._expand(routes):
+            path = getattr(route, "path", None)
+            original = getattr(route, "original_route", route)
+            children = getattr(original, "routes", None)
+            if path is None:  # Host: no path of its own
+                yield from self._walk(children or (), prefix)
+            elif children:
+                yield from self._walk(cast("Iterable[Any]", children), prefix + path)
+            elif (endpoint := getattr(route, "endpoint", None)) is not None:
+                yield endpoint, prefix + path
+            elif (mounted := getattr(original, "app", None)) is not None and not hasattr(mounted, "routes"):
+                yield mounted, f"{prefix}{path}/{{path}}"
+
+
+def _matching(templates: list[str], scope: Scope) -> str:
+    path: str = scope["path"]
+    root: str = scope.get("app_root_path", scope.get("root_path", ""))
+    if root and path.startswith(root):
+        path = path[len(root) :]
+    return next((template for template in templates if compile_path(template)[0].match(path)), templates[0])

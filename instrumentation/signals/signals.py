@@ -1,0 +1,25 @@
+"""All that an integration needs to turn library calls into records."""
+
+from dataclasses import dataclass
+
+from instrumentation.settings import Settings
+from instrumentation.signals.log import LogEmitter
+from instrumentation.signals.metric import MetricStore
+from instrumentation.signals.span import TracerProvider
+
+
+@dataclass(frozen=True, slots=True)
+class Signals:
+    """The three signals of a process, and its settings.
+
+    Attributes:
+        settings: As read at set-up.
+        tracers: Makes tracers, one for each instrumentation scope.
+        metrics: Where instruments and their cells live.
+        logs: Writes log records.
+    """
+
+    settings: Settings
+    tracers: TracerProvider
+    metrics: MetricStore
+    logs: LogEmitter
