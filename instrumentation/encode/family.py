@@ -1,0 +1,94 @@
+"""A snapshot of metrics as plain frozen data: what both exits encode."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["counter", "up_down_counter", "gauge", "histogram", "summary"]
+Scalar = str | int | float | bool
+Attributes = Mapping[str, Scalar]
+Exemplar = tuple[float, int, bytes, bytes]
+"""Value, Unix time in nanoseconds, trace ID (16 bytes), span ID (8 bytes). A plain tuple: one is made per request."""
+
+
+@dataclass(frozen=True, slots=True)
+class NumberPoint:
+    """One series of a counter, up-down counter or gauge, cumulative since its start.
+
+    Attributes:
+        attributes: Of the series.
+        start_unix_ns: When counting began; 0 for a gauge, which has no start.
+        value: Sum or last value.
+        exemplar: The newest one, if any.
+    """
+
+    attributes: Attributes
+    start_unix_ns: int
+    value: int | float
+    exemplar: Exemplar | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramPoint:
+    """One series of a histogram, cumulative since its start.
+
+    Attributes:
+        attributes: Of the series.
+        start_unix_ns: When counting began.
+        boundaries: Upper bounds, inclusive and ascending; the last bucket has none.
+        counts: Per bucket, one more than boundaries. Their sum is the series' count.
+        sum: Of all values.
+        exemplars: The newest of each bucket.
+    """
+
+    attributes: Attributes
+    start_unix_ns: int
+    boundaries: Sequence[float]
+    counts: Sequence[int]
+    sum: float
+    exemplars: Sequence[Exemplar | None] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryPoint:
+    """One series of a summary; only Prometheus clients make them.
+
+    Attributes:
+        attributes: Of the series.
+        start_unix_ns: When counting began.
+        count: How many values.
+        sum: Of all values.
+        quantiles: Quantile and its value.
+    """
+
+    attributes: Attributes
+    start_unix_ns: int
+    count: int
+    sum: float
+    quantiles: Sequence[tuple[float, float]] = ()
+
+
+Point = NumberPoint | HistogramPoint | SummaryPoint
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """An instrument and its series.
+
+    Attributes:
+        name: As OpenTelemetry spells it.
+        kind: Decides the type of the points: histograms and summaries have their own, all others are numbers.
+        unit: UCUM, such as `s`, `By`, `1`, `{request}`.
+        description: For people.
+        scope: Name of the instrumentation that made it.
+        scope_version: Its version, may be empty.
+        points: One per series.
+    """
+
+    name: str
+    kind: Kind
+    unit: str = ""
+    description: str = ""
+    scope: str = ""
+    scope_version: str = ""
+    points: Sequence[Point] = ()
