@@ -1,0 +1,56 @@
+# Each target sets up what it needs on a machine that has Python 3.11 or newer and make.
+# Variables: PYTHON (interpreter to start from), PYTEST_ARGS (handed to pytest), DEMO_ARGS (handed to the demo).
+
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/uv
+UV_VERSION := $(shell sed -n 's/^ *"uv==\([0-9.]*\)",/\1/p' pyproject.toml)
+WORKERS ?= 2
+
+export UV_PROJECT_ENVIRONMENT := .venv
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test test-slow check format lock generate clean
+
+help:  ## Show the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+install: .venv/installed  ## Install everything into .venv, as uv.lock says
+
+.venv/installed: pyproject.toml demo-services/pyproject.toml uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit("Clew needs Python 3.11 or newer; this is %d.%d. Name another: make PYTHON=python3.12" % sys.version_info[:2] if sys.version_info < (3, 11) else 0)'
+	@test -x $(BIN)/python || { echo "making .venv"; $(PYTHON) -m venv .venv; }
+	@test -x $(UV) && $(UV) --version | grep -q ' $(UV_VERSION)' || { echo "installing uv $(UV_VERSION) into .venv"; $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); }
+	@echo "installing the dependencies of uv.lock into .venv"
+	@$(UV) sync --quiet --frozen --all-packages --all-extras
+	@touch $@
+
+demo: install  ## Run the shop with the console, until Ctrl-C
+	@exec $(BIN)/clew demo $(DEMO_ARGS)
+
+test: install  ## Run the tests
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow" $(PYTEST_ARGS)
+
+test-slow: install  ## Run the tests that need real outages
+	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+
+check: install  ## Check format, lint, types, imports and generated files
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/basedpyright
+	$(BIN)/lint-imports
+	$(UV) lock --check --quiet
+	$(BIN)/python -m shop.contracts.generate --check
+
+format: install  ## Format the code and mend what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: install  ## Resolve the dependencies anew
+	$(UV) lock
+
+generate: install  ## Generate the gRPC stubs from the .proto files
+	$(BIN)/python -m shop.contracts.generate
+
+clean:  ## Remove the environment and what the demo stored
+	rm -rf .venv .clew .pytest_cache .ruff_cache
