@@ -1,0 +1,239 @@
+"""Read one environment variable's text the way the OpenTelemetry specification says.
+
+A kind knows the values a setting takes: `parse` reads text, `check` judges a value given in code. Both raise
+`ValueError` (`check` also `TypeError`) with a message that completes the sentence "... is not". The caller decides
+between falling back and raising.
+Source: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, cast
+from urllib.parse import unquote, urlsplit
+
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_FIELD_VALUE = re.compile(r"[\t\x20-\x7e]*")
+_ASCII_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+
+
+class Kind(Protocol):
+    """The values one setting takes."""
+
+    @property
+    def expected(self) -> str:
+        """What a valid value is, as a noun phrase."""
+        ...
+
+    def parse(self, text: str) -> object:
+        """Read `text`, which is stripped and not empty."""
+        ...
+
+    def check(self, value: object) -> object:
+        """Return `value`, normalised, if code may set it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Any text."""
+
+    expected: str = "a text"
+
+    def parse(self, text: str) -> str:
+        """Return `text` as it is."""
+        return text
+
+    def check(self, value: object) -> str:
+        """Accept a str that is not blank."""
+        if not isinstance(value, str):
+            raise TypeError(self.expected)
+        if not value.strip():
+            raise ValueError(self.expected)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A boolean: only `true`, in any case, is true."""
+
+    expected: str = "true or false"
+
+    def parse(self, text: str) -> bool:
+        """Read `true` or `false`, in any case."""
+        lowered = text.lower()
+        if lowered not in {"true", "false"}:
+            raise ValueError(self.expected)
+        return lowered == "true"
+
+    def check(self, value: object) -> bool:
+        """Accept a bool."""
+        if not isinstance(value, bool):
+            raise TypeError(self.expected)
+        return value
+
+
+@dataclass(frozen=True, slots=True)
+class Number:
+    """A number in the setting's unit.
+
+    Attributes:
+        minimum: Least value, in the setting's unit.
+        maximum: Greatest value, in the setting's unit.
+        whole: Whether it is an int.
+        per_unit: What the variable's text is divided by: 1000 for a variable in milliseconds and a setting in seconds.
+    """
+
+    minimum: float
+    maximum: float
+    whole: bool = False
+    per_unit: int = 1
+
+    @property
+    def expected(self) -> str:
+        """The range, in the variable's unit."""
+        noun = "a whole number" if self.whole else "a number"
+        return f"{noun} from {self.minimum * self.per_unit:.15g} to {self.maximum * self.per_unit:.15g}"
+
+    def parse(self, text: str) -> int | float:
+        """Read a decimal number; `1_000`, `nan` and `inf` are none."""
+        if not _ASCII_NUMBER.fullmatch(text):
+            raise ValueError(self.expected)
+        number = float(text)
+        if not self.whole:
+            return self._within(number / self.per_unit)
+        if not number.is_integer():
+            raise ValueError(self.expected)
+        return self._within(int(number))
+
+    def check(self, value: object) -> int | float:
+        """Accept an int, and a float where the setting is not whole."""
+        if isinstance(value, bool) or not isinstance(value, int if self.whole else (int, float)):
+            raise TypeError(self.expected)
+        return self._within(value)
+
+    def _within(self, number: float) -> int | float:
+        if not self.minimum <= number <= self.maximum:
+            raise ValueError(self.expected)
+        return number
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of a few names, in any case."""
+
+    names: tuple[str, ...]
+
+    @property
+    def expected(self) -> str:
+        """The names."""
+        return "one of " + ", ".join(self.names)
+
+    def parse(self, text: str) -> str:
+        """Read a name, in any case."""
+        lowered = text.lower()
+        if lowered not in self.names:
+            raise ValueError(self.expected)
+        return lowered
+
+    def check(self, value: object) -> str:
+        """Accept a str that names one."""
+        if not isinstance(value, str):
+            raise TypeError(self.expected)
+        return self.parse(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """A comma list of names, each once; `none` by itself is the empty list. Without `known`, any name goes."""
+
+    known: tuple[str, ...] = ()
+
+    @property
+    def expected(self) -> str:
+        """The names a list may hold."""
+        return f"a comma list of {', '.join(self.known)} or none" if self.known else "a comma list of names or none"
+
+    def parse(self, text: str) -> tuple[str, ...]:
+        """Read names, in any case."""
+        return self._judge([name.strip().lower() for name in text.split(",") if name.strip()])
+
+    def check(self, value: object) -> tuple[str, ...]:
+        """Accept a comma list or a sequence of str."""
+        if isinstance(value, str):
+            return self.parse(value)
+        if not isinstance(value, Sequence):
+            raise TypeError(self.expected)
+        names = cast("Sequence[object]", value)
+        return self._judge([str(name).lower() for name in names])
+
+    def _judge(self, names: list[str]) -> tuple[str, ...]:
+        if names == ["none"]:
+            return ()
+        if "none" in names or (self.known and not set(names) <= set(self.known)):
+            raise ValueError(self.expected)
+        return tuple(dict.fromkeys(names))
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """A comma list of `key=value`, percent-encoded. With `headers`, what an HTTP header can carry and nothing else."""
+
+    headers: bool = False
+
+    @property
+    def expected(self) -> str:
+        """The form of the list."""
+        return "a comma list of percent-encoded " + ("HTTP headers, name=value" if self.headers else "key=value")
+
+    def parse(self, text: str) -> Mapping[str, str]:
+        """Read pairs; spaces around keys and values do not count. One bad pair makes the whole bad."""
+        pairs: dict[str, str] = {}
+        for pair in filter(None, (part.strip() for part in text.split(","))):
+            key, separator, value = pair.partition("=")
+            if not separator or not key.strip():
+                raise ValueError(self.expected)
+            pairs[self._decode(key)] = self._decode(value)
+        return self._judge(pairs)
+
+    def check(self, value: object) -> Mapping[str, str]:
+        """Accept a mapping of str to str, not percent-encoded."""
+        if not isinstance(value, Mapping):
+            raise TypeError(self.expected)
+        mapping = cast("Mapping[object, object]", value)
+        return self._judge({str(key): str(item) for key, item in mapping.items()})
+
+    def _decode(self, text: str) -> str:
+        try:
+            return unquote(text.strip(), errors="strict").strip()
+        except UnicodeDecodeError:
+            raise ValueError(self.expected) from None
+
+    def _judge(self, pairs: dict[str, str]) -> Mapping[str, str]:
+        if self.headers and not all(_TOKEN.fullmatch(k) and _FIELD_VALUE.fullmatch(v) for k, v in pairs.items()):
+            raise ValueError(self.expected)
+        return pairs
+
+
+@dataclass(frozen=True, slots=True)
+class Url:
+    """An http or https URL."""
+
+    expected: str = "an http:// or https:// URL with a host"
+
+    def parse(self, text: str) -> str:
+        """Read a URL whose host and port can be told."""
+        try:
+            parts = urlsplit(text)
+            valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and text.isascii()
+        except ValueError:  # urlsplit's own words on ports and brackets
+            valid = False
+        if not valid or any(character.isspace() for character in text):
+            raise ValueError(self.expected)
+        return text
+
+    def check(self, value: object) -> str:
+        """Accept a str that is such a URL."""
+        if not isinstance(value, str):
+            raise TypeError(self.expected)
+        return self.parse(value)

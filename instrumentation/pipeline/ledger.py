@@ -1,0 +1,117 @@
+"""Count what became of every record, so that `accepted = delivered + queued + dropped` holds at any moment.
+
+`accepted` is everything offered to a signal. It is not counted on the request path but is what the parts add up to: a
+record is in exactly one of them. Records that wait are counted by `len()` of their queue, all others under one lock.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from threading import RLock
+from typing import Any, Literal, get_args
+
+Reason = Literal["queue_full", "too_big", "encode_error", "rejected", "timeout", "shutdown", "disk_full", "fork"]
+"""Why a record was dropped.
+
+`queue_full`: no room in the memory bound. `too_big`: over 1 MiB, or refused with 413 by itself. `encode_error`: could
+not be put into a request. `rejected`: the receiver refused it for good. `timeout`: not delivered within the retry time.
+`shutdown`: not delivered by the last deadline. `disk_full`: the line could not be written. `fork`: inherited by a
+forked child; not a loss, as the parent keeps and sends its own copy.
+"""
+REASONS: tuple[Reason, ...] = get_args(Reason)
+
+
+@dataclass(frozen=True, slots=True)
+class SignalBooks:
+    """Records of one signal since the process started."""
+
+    accepted: int
+    delivered: int
+    queued: int
+    dropped: Mapping[Reason, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Records of all signals, taken at one moment."""
+
+    signals: Mapping[str, SignalBooks]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain dicts by signal, as JSON takes them."""
+        return {signal: asdict(books) for signal, books in self.signals.items()}
+
+
+def _nothing() -> int:
+    return 0
+
+
+class Account:
+    """Counts of one signal. Every change is made under `lock`, which the whole ledger shares.
+
+    Attributes:
+        lock: Reentrant, because a finalizer or signal handler that logs may interrupt its holder.
+        held: Records taken from the queue and not yet settled; changed by the thread that sends them.
+        waiting: Returns the number of records in the queue.
+    """
+
+    __slots__ = ("delivered", "dropped", "held", "lock", "waiting")
+
+    def __init__(self, lock: RLock) -> None:  # pyright: ignore[reportGeneralTypeIssues]
+        self.lock = lock
+        self.waiting: Callable[[], int] = _nothing
+        self.clear()
+
+    def clear(self) -> None:
+        """Start again from nothing."""
+        self.delivered = 0
+        self.held = 0
+        self.dropped: dict[Reason, int] = dict.fromkeys(REASONS, 0)
+
+    def drop(self, reason: Reason, records: int = 1) -> None:
+        """Count records that never were held."""
+        with self.lock:
+            self.dropped[reason] += records
+
+    def settle(self, delivered: int, reason: Reason = "rejected", dropped: int = 0) -> None:
+        """Move held records to delivered and dropped."""
+        with self.lock:
+            self.held -= delivered + dropped
+            self.delivered += delivered
+            self.dropped[reason] += dropped
+
+    def books(self) -> SignalBooks:
+        """Return the counts; exact, as no record moves while the lock is held but into the queue."""
+        with self.lock:
+            queued = self.held + self.waiting()
+            dropped = dict(self.dropped)
+            return SignalBooks(self.delivered + queued + sum(dropped.values()), self.delivered, queued, dropped)
+
+
+class Ledger:
+    """The accounts of one process, by signal: `traces`, `logs`, `metrics`, `lines`."""
+
+    def __init__(self) -> None:
+        self._lock = RLock()
+        self._accounts: dict[str, Account] = {}
+
+    def account(self, signal: str) -> Account:
+        """Return the signal's account, opened on first use."""
+        with self._lock:
+            return self._accounts.setdefault(signal, Account(self._lock))
+
+    def snapshot(self) -> Books:
+        """Return all counts of one moment."""
+        with self._lock:
+            return Books({signal: account.books() for signal, account in self._accounts.items()})
+
+    def forget_parent(self) -> None:
+        """Start a forked child's books: a new lock, and nothing but what it inherited, counted as dropped `fork`.
+
+        Call in the child before its queues are emptied.
+        """
+        self._lock = RLock()
+        for account in self._accounts.values():
+            account.lock = self._lock
+            inherited = account.held + account.waiting()
+            account.clear()
+            account.dropped["fork"] = inherited

@@ -1,0 +1,144 @@
+"""Hold encoded records until the flusher takes them: bounded in bytes, without a lock on the request path.
+
+Why the count is exact without a lock. A record is in one of three places: the deque, `Account.held` or a settled count.
+`deque.append`, `popleft` and `len` are single C calls, which the GIL makes atomic (free-threaded builds lock the deque
+itself), so `len()` is the number waiting at that instant. Only `take` moves records out, and only under the ledger's
+lock, which a snapshot holds too: it never sees a record between two places. Nothing counts on the request path, so no
+increment can be lost there. The *byte* count is soft: `held += size` from two threads may lose one of the two, which is
+corrected at every drain.
+"""
+
+from collections import deque
+from sys import maxsize
+
+from instrumentation.pipeline.doorbell import Doorbell
+from instrumentation.pipeline.ledger import Account, Reason
+
+RECORD_OVERHEAD_BYTES = 112
+"""What a queued record costs beside its own bytes: tuple (72), header of the bytes object (33), slot of the deque (8)."""
+MAX_RECORD_BYTES = 1024 * 1024
+
+Record = tuple[bytes, bytes]
+"""InstrumentationScope message and record message."""
+
+
+class Budget:
+    """The memory that all signals together may hold, and the bell that calls the flusher before it is used up.
+
+    Attributes:
+        held: Bytes held, softly counted; queues add, the flusher corrects.
+        line: Beyond this many bytes `add` takes its slow path: `wake_bytes` while the bell may ring, else `max_bytes`.
+    """
+
+    __slots__ = ("bell", "held", "line", "max_bytes", "wake_bytes")
+
+    def __init__(self, max_bytes: int = 16 * MAX_RECORD_BYTES, wake_bytes: int | None = None) -> None:
+        self.max_bytes = max_bytes
+        self.wake_bytes = max_bytes // 16 if wake_bytes is None else wake_bytes
+        self.bell = Doorbell()
+        self.held = 0
+        self.line = self.wake_bytes
+
+    def ring(self) -> None:
+        """Wake the flusher, once until `rearm`."""
+        self.line = self.max_bytes
+        self.bell.ring()
+
+    def rearm(self, held: int) -> None:
+        """Correct the byte count, and let the bell ring again if there is less than a wake's worth."""
+        self.held = held
+        self.line = self.wake_bytes if held <= self.wake_bytes else self.max_bytes
+
+    def reset(self) -> None:
+        """Start a forked child's budget: nothing held, a new bell."""
+        self.bell = Doorbell()
+        self.rearm(0)
+
+
+class RecordQueue:
+    """Records of one signal that wait to be sent. When there is no room the newest is dropped and counted.
+
+    Args:
+        account: Where drops and waiting records are counted.
+        budget: The memory bound, shared by all signals.
+        max_records: Most records that wait, beside the memory bound; None for no such bound.
+    """
+
+    __slots__ = ("_account", "_append", "_budget", "_max_records", "_records")
+
+    def __init__(self, account: Account, budget: Budget, max_records: int | None = None) -> None:
+        self._records: deque[Record] = deque()
+        self._append = self._records.append
+        self._account = account
+        self._budget = budget
+        self._max_records = maxsize if max_records is None else max_records
+        account.waiting = self._records.__len__
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def add(self, scope: bytes, record: bytes) -> None:
+        """Queue one encoded record; drop it if it is over 1 MiB or there is no room. Any thread; never blocks.
+
+        Measured: 0.13 µs. Every branch that is rare lies behind one comparison.
+        """
+        budget = self._budget
+        held = budget.held + len(record) + 112  # RECORD_OVERHEAD_BYTES; a constant, as a global costs a look-up
+        if held > budget.line or len(self._records) >= self._max_records or len(record) > 1_048_576:
+            self._add_slowly(scope, record, held)
+            return
+        budget.held = held
+        self._append((scope, record))
+
+    def _add_slowly(self, scope: bytes, record: bytes, held: int) -> None:
+        reason = self._refusal(record, held)
+        if reason:
+            self._account.drop(reason)
+            return
+        self._budget.held = held
+        self._append((scope, record))
+        if held > self._budget.line:
+            self._budget.ring()
+
+    def _refusal(self, record: bytes, held: int) -> Reason | None:
+        if len(record) > MAX_RECORD_BYTES:
+            return "too_big"
+        full = held > self._budget.max_bytes or len(self._records) >= self._max_records
+        return "queue_full" if full else None
+
+    def take(self, max_records: int, max_bytes: int) -> list[Record]:
+        """Move the oldest records into the account's `held`, at least one if there is any.
+
+        Call from the flusher's thread alone.
+
+        Args:
+            max_records: Most records to take.
+            max_bytes: Most bytes of records to take; a single larger record comes by itself.
+        """
+        taken: list[Record] = []
+        size = 0
+        with self._account.lock:
+            while self._records and len(taken) < max_records:
+                size += len(self._records[0][1])
+                if taken and size > max_bytes:
+                    break
+                taken.append(self._records.popleft())
+            self._account.held += len(taken)
+        return taken
+
+    def waiting_bytes(self) -> int:
+        """Count the memory of what waits. Any thread."""
+        return sum(len(record) + RECORD_OVERHEAD_BYTES for _, record in self._records.copy())
+
+    def drop_all(self, reason: Reason) -> int:
+        """Drop whatever waits, counted as `reason`. Return how many."""
+        with self._account.lock:
+            dropped = len(self._records)
+            for _ in range(dropped):
+                self._records.popleft()
+            self._account.dropped[reason] += dropped
+        return dropped
+
+    def forget_parent(self) -> None:
+        """Let go of a forked child's copies; `Ledger.forget_parent` has counted them."""
+        self._records.clear()

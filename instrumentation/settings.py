@@ -1,0 +1,323 @@
+"""Hold every setting of the kit. The only reader of `OTEL_*` and `CLEW_*`.
+
+Each field below is a row of the settings table: default, variables (the first one set wins), meaning. `parameters()`
+lists them for the reference page. An argument in code goes before the environment, the environment before the default.
+"""
+
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, NamedTuple, cast
+
+from instrumentation.environment import Choice, Flag, Kind, Names, Number, Pairs, Text, Url
+
+_ENDPOINT = "http://localhost:4318"
+_DAY = 86_400.0
+_MIB = 1024 * 1024
+_TEXT, _FLAG = Text(), Flag()
+_SECONDS = Number(0.001, _DAY)
+_MILLISECONDS = Number(0.001, _DAY, per_unit=1000)
+_COUNT = Number(0, 1_000_000, whole=True)
+_AT_LEAST_ONE = Number(1, 1_000_000, whole=True)
+_LEVEL = Choice(("debug", "info", "warning", "error", "critical"))
+
+_PROCESSORS = {"TRACES": "BSP", "LOGS": "BLRP"}
+"""The word for a signal's batch processor in variable names; metrics have none."""
+
+
+class Parameter(NamedTuple):
+    """One row of the settings table.
+
+    Attributes:
+        name: Field, and the keyword argument in code.
+        variables: Environment variables, the first one set wins; `{SIGNAL}`, `{PROCESSOR}`: a signal's word.
+        default: Value if nothing is set.
+        expected: What a valid value is.
+        doc: Meaning, with unit and bound.
+    """
+
+    name: str
+    variables: tuple[str, ...]
+    default: object
+    expected: str
+    doc: str
+
+
+def _row(default: object, doc: str, /, **variables: Kind) -> Any:
+    """Declare a field together with its row of the table."""
+    metadata = {"doc": doc, "variables": variables}
+    if isinstance(default, dict):
+        return field(default_factory=lambda: cast("dict[str, str]", {}), metadata=metadata)
+    return field(default=default, metadata=metadata)
+
+
+def _signal_row(default: object, doc: str, kind: Kind, name: str) -> Any:
+    """Declare a field whose variable exists for each signal, which wins, and for all of them."""
+    specific, general = f"OTEL_EXPORTER_OTLP_{{SIGNAL}}_{name}", f"OTEL_EXPORTER_OTLP_{name}"
+    return _row(default, doc, **{specific: kind, general: kind})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalSettings:
+    """How one signal leaves the process."""
+
+    exporters: tuple[str, ...] = _row(
+        ("otlp",),
+        "Where the signal goes; `prometheus` is for metrics alone.",
+        **{"OTEL_{SIGNAL}_EXPORTER": Names(("otlp", "console", "prometheus"))},
+    )
+    endpoint: str = _signal_row(
+        _ENDPOINT,
+        "URL of the receiver. The general variable and the argument get `/v1/<signal>` appended, the signal's own does not.",
+        Url(),
+        "ENDPOINT",
+    )
+    protocol: str = _signal_row("http/protobuf", "Transport.", Choice(("http/protobuf",)), "PROTOCOL")
+    headers: Mapping[str, str] = _signal_row({}, "Headers of each request.", Pairs(headers=True), "HEADERS")
+    timeout_seconds: float = _signal_row(10.0, "Longest time for one export request.", _MILLISECONDS, "TIMEOUT")
+    compression: str = _signal_row("none", "Compression of each request.", Choice(("none", "gzip")), "COMPRESSION")
+    certificate: str | None = _signal_row(None, "PEM file of the authorities to trust.", _TEXT, "CERTIFICATE")
+    client_key: str | None = _signal_row(None, "PEM file of the client's private key.", _TEXT, "CLIENT_KEY")
+    client_certificate: str | None = _signal_row(
+        None, "PEM file of the client's certificate.", _TEXT, "CLIENT_CERTIFICATE"
+    )
+    flush_seconds: float = _row(
+        0.5,
+        "Longest time a span or log record waits for its batch.",
+        **{"OTEL_{PROCESSOR}_SCHEDULE_DELAY": _MILLISECONDS, "CLEW_FLUSH_INTERVAL": _SECONDS},
+    )
+    batch_records: int = _row(
+        512, "Most records in one export request.", **{"OTEL_{PROCESSOR}_MAX_EXPORT_BATCH_SIZE": _AT_LEAST_ONE}
+    )
+    queue_records: int | None = _row(
+        None,
+        "Most records held; the newest is dropped beyond. Unset: bytes alone are the bound.",
+        **{"OTEL_{PROCESSOR}_MAX_QUEUE_SIZE": _AT_LEAST_ONE},
+    )
+    retry_seconds: float = _row(
+        300.0,
+        "Longest time a batch is tried again before it is dropped as timed out.",
+        **{"OTEL_{PROCESSOR}_EXPORT_TIMEOUT": _MILLISECONDS, "CLEW_RETRY_TIMEOUT": _SECONDS},
+    )
+
+
+def _with_path(url: str, signal: str) -> str:
+    """Append a signal's path to a base URL, as the OTLP exporter specification has it."""
+    return f"{url.rstrip('/')}/v1/{signal}"
+
+
+def _default(signal: str) -> SignalSettings:
+    return SignalSettings(endpoint=_with_path(_ENDPOINT, signal))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Settings of one process. `Settings()` is the defaults alone, `Settings.from_env()` reads the environment.
+
+    Attributes:
+        traces: How spans leave the process.
+        logs: How log records leave the process.
+        metrics: How metrics leave the process.
+        warnings: What was wrong in the environment: variable, value, what is used instead. Set-up prints them.
+    """
+
+    service_name: str | None = _row(None, "`service.name` of the resource.", OTEL_SERVICE_NAME=_TEXT)
+    resource_attributes: Mapping[str, str] = _row(
+        {},
+        "Attributes of the resource; `service.name` here yields to the variable above.",
+        OTEL_RESOURCE_ATTRIBUTES=Pairs(),
+    )
+    disabled: bool = _row(False, "Emit nothing; context propagation goes on.", OTEL_SDK_DISABLED=_FLAG)
+    sampler: str = _row(
+        "parentbased_always_on",
+        "Which traces are kept.",
+        OTEL_TRACES_SAMPLER=Choice(
+            (
+                *("always_on", "always_off", "traceidratio"),
+                *("parentbased_always_on", "parentbased_always_off", "parentbased_traceidratio"),
+            )
+        ),
+    )
+    sampler_ratio: float = _row(
+        1.0, "Share of traces kept by the ratio samplers.", OTEL_TRACES_SAMPLER_ARG=Number(0, 1)
+    )
+    propagators: tuple[str, ...] = _row(
+        ("tracecontext", "baggage"), "Formats of context between processes.", OTEL_PROPAGATORS=Names()
+    )
+    metric_interval_seconds: float = _row(
+        60.0, "Time between two metric exports.", OTEL_METRIC_EXPORT_INTERVAL=_MILLISECONDS
+    )
+    prometheus_host: str = _row(
+        "localhost", "Host of the scrape port, if `prometheus` is an exporter.", OTEL_EXPORTER_PROMETHEUS_HOST=_TEXT
+    )
+    prometheus_port: int = _row(
+        9464, "Scrape port, if `prometheus` is an exporter.", OTEL_EXPORTER_PROMETHEUS_PORT=Number(0, 65535, whole=True)
+    )
+    span_attribute_count_limit: int = _row(
+        128, "Most attributes of a span.", OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT=_COUNT, OTEL_ATTRIBUTE_COUNT_LIMIT=_COUNT
+    )
+    span_attribute_value_length_limit: int = _row(
+        4096,
+        "Most characters of a span attribute.",
+        OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT=_COUNT,
+        OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT=_COUNT,
+    )
+    log_attribute_count_limit: int = _row(
+        128,
+        "Most attributes of a log record.",
+        OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT=_COUNT,
+        OTEL_ATTRIBUTE_COUNT_LIMIT=_COUNT,
+    )
+    log_attribute_value_length_limit: int = _row(
+        4096,
+        "Most characters of a log record's attribute.",
+        OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT=_COUNT,
+        OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT=_COUNT,
+    )
+    span_event_count_limit: int = _row(128, "Most events of a span.", OTEL_SPAN_EVENT_COUNT_LIMIT=_COUNT)
+    span_link_count_limit: int = _row(128, "Most links of a span.", OTEL_SPAN_LINK_COUNT_LIMIT=_COUNT)
+    event_attribute_count_limit: int = _row(
+        128, "Most attributes of a span's event.", OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT=_COUNT
+    )
+    link_attribute_count_limit: int = _row(
+        128, "Most attributes of a span's link.", OTEL_LINK_ATTRIBUTE_COUNT_LIMIT=_COUNT
+    )
+    diagnostics_level: str = _row(
+        "info", "Least level of the kit's own lines on stderr.", OTEL_LOG_LEVEL=Choice((*_LEVEL.names, "none"))
+    )
+    access_log: bool = _row(True, "Write one line per request.", CLEW_ACCESS_LOG=_FLAG)
+    log_format: str = _row(
+        "auto",
+        "Form of lines on stdout; `auto` is `console` on a terminal, else `json`.",
+        CLEW_LOG_FORMAT=Choice(("auto", "json", "console")),
+    )
+    log_level: str = _row("info", "Least level of lines and log records.", CLEW_LOG_LEVEL=_LEVEL)
+    trust: str = _row(
+        "continue",
+        "What a server entry point does with an incoming trace: continue it, link to it from a new one, or ignore it.",
+        CLEW_TRUST=Choice(("continue", "link", "ignore")),
+    )
+    max_buffer_bytes: int = _row(
+        16 * _MIB,
+        "Most memory for records not yet delivered, all signals together.",
+        CLEW_MAX_BUFFER_BYTES=Number(64 * 1024, 4096 * _MIB, whole=True),
+    )
+    shutdown_seconds: float = _row(
+        5.0, "Longest time for the last flush, all signals together.", CLEW_SHUTDOWN_TIMEOUT=Number(0, 3600)
+    )
+    traces: SignalSettings = field(default_factory=lambda: _default("traces"))
+    logs: SignalSettings = field(default_factory=lambda: _default("logs"))
+    metrics: SignalSettings = field(default_factory=lambda: _default("metrics"))
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, /, **overrides: object) -> "Settings":
+        """Read `environ` (default: the process's own), `overrides` first.
+
+        Overrides are fields of `Settings`, or fields of `SignalSettings` for all three signals at once. None counts as
+        not given.
+
+        Raises:
+            TypeError: An override has no such field, or the wrong type.
+            ValueError: An override has a value out of its range.
+        """
+        given = {name: value for name, value in overrides.items() if value is not None}
+        reader = _Reader(os.environ if environ is None else environ, given)
+        values = reader.row_values(cls, signal="")
+        for signal in ("traces", "logs", "metrics"):
+            values[signal] = reader.signal(signal)
+        reader.refuse_unknown(cls)
+        values["warnings"] = tuple(dict.fromkeys(reader.warnings))
+        return cls(**values)
+
+
+def parameters() -> Iterator[Parameter]:
+    """List the rows of the settings table, for the reference page."""
+    for cls in (Settings, SignalSettings):
+        for row in fields(cls):
+            if "doc" not in row.metadata:
+                continue
+            variables = cast("dict[str, Kind]", row.metadata["variables"])
+            default = cast("object", row.default if row.default is not MISSING else {})
+            expected = next(iter(variables.values())).expected
+            yield Parameter(row.name, tuple(variables), default, expected, cast("str", row.metadata["doc"]))
+
+
+class _Reader:
+    """Take values from overrides and environment, and note what is wrong with the latter."""
+
+    def __init__(self, environ: Mapping[str, str], overrides: Mapping[str, object]) -> None:
+        self._environ = environ
+        self._overrides = overrides
+        self.warnings: list[str] = []
+
+    def row_values(self, cls: type[Settings | SignalSettings], signal: str) -> dict[str, Any]:
+        """Return the values that are given, by field."""
+        values: dict[str, Any] = {}
+        for row in fields(cls):
+            kinds = cast("dict[str, Kind]", row.metadata.get("variables", {}))
+            if row.name in self._overrides and kinds:
+                values[row.name] = self._override(row.name, next(iter(kinds.values())))
+                continue
+            fallback = cast("object", row.default if row.default is not MISSING else {})
+            for variable, kind in _variables(kinds, signal):
+                value = self._variable(variable, kind, fallback)
+                if value is not None:
+                    values[row.name] = _with_path(str(value), signal) if _is_base(row.name, variable) else value
+                    break
+        return values
+
+    def signal(self, signal: str) -> SignalSettings:
+        """Read one signal's settings, or take them as given in code."""
+        given = self._overrides.get(signal)
+        if isinstance(given, SignalSettings):
+            return given
+        if given is not None:
+            raise TypeError(f"setting {signal!r}: {given!r} is not a SignalSettings")
+        values = self.row_values(SignalSettings, signal)
+        if "endpoint" in self._overrides or "endpoint" not in values:
+            values["endpoint"] = _with_path(str(values.get("endpoint", _ENDPOINT)), signal)
+        if signal != "metrics" and "prometheus" in values.get("exporters", ()):
+            self.warnings.append(f"OTEL_{signal.upper()}_EXPORTER: prometheus takes metrics alone; it is left out")
+            values["exporters"] = tuple(name for name in values["exporters"] if name != "prometheus")
+        return SignalSettings(**values)
+
+    def refuse_unknown(self, cls: type[Settings]) -> None:
+        """Raise TypeError for an override that no field takes."""
+        known = {row.name for row in (*fields(cls), *fields(SignalSettings))} - {"warnings"}
+        for name in self._overrides:
+            if name not in known:
+                raise TypeError(f"unknown setting {name!r}; known are {', '.join(sorted(known))}")
+
+    def _override(self, name: str, kind: Kind) -> object:
+        try:
+            return kind.check(self._overrides[name])
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"setting {name!r}: {self._overrides[name]!r} is not {error}") from None
+
+    def _variable(self, variable: str, kind: Kind, fallback: object) -> object:
+        text = self._environ.get(variable, "").strip()
+        if not text:
+            return None
+        try:
+            return kind.parse(text)
+        except ValueError:
+            value = "its value" if variable.endswith("HEADERS") else repr(text[:200])  # headers carry secrets
+            used = False if isinstance(kind, Flag) else fallback
+            self.warnings.append(f"{variable}: {value} is not {kind.expected}; using {used!r}")
+            # The specification: a boolean that is neither true nor false is false.
+            return used if isinstance(kind, Flag) else None
+
+
+def _variables(kinds: Mapping[str, Kind], signal: str) -> Iterator[tuple[str, Kind]]:
+    """Fill a signal's words into variable names; leave out those that it has no word for."""
+    word = signal.upper()
+    for variable, kind in kinds.items():
+        if "{PROCESSOR}" not in variable:
+            yield variable.format(SIGNAL=word), kind
+        elif word in _PROCESSORS:
+            yield variable.format(PROCESSOR=_PROCESSORS[word]), kind
+
+
+def _is_base(name: str, variable: str) -> bool:
+    return name == "endpoint" and variable == "OTEL_EXPORTER_OTLP_ENDPOINT"
