@@ -58,6 +58,22 @@ CODE_FILE_PATH = "code.file.path"
 CODE_FUNCTION_NAME = "code.function.name"
 CODE_LINE_NUMBER = "code.line.number"
 
+# Process (development: no stable names exist), /system/process-metrics/ and /runtime/cpython-metrics/
+PROCESS_CPU_TIME = "process.cpu.time"
+PROCESS_MEMORY_USAGE = "process.memory.usage"
+PROCESS_THREAD_COUNT = "process.thread.count"
+PROCESS_UNIX_FILE_DESCRIPTOR_COUNT = "process.unix.file_descriptor.count"
+CPU_MODE = "cpu.mode"
+CPYTHON_GC_COLLECTIONS = "cpython.gc.collections"
+CPYTHON_GC_COLLECTED_OBJECTS = "cpython.gc.collected_objects"
+CPYTHON_GC_UNCOLLECTABLE_OBJECTS = "cpython.gc.uncollectable_objects"
+CPYTHON_GC_GENERATION = "cpython.gc.generation"
+
+# asyncio: no convention exists; the shape follows nodejs.eventloop.delay of /runtime/nodejs-metrics/.
+ASYNCIO_TASK_COUNT = "asyncio.task.count"
+ASYNCIO_EVENTLOOP_DELAY = "asyncio.eventloop.delay"
+ASYNCIO_EVENTLOOP_DELAY_MAX = "asyncio.eventloop.delay.max"
+
 # Correlation: no convention exists; the de facto HTTP header is X-Request-ID.
 REQUEST_ID = "request_id"
 REQUEST_ID_HEADER = "x-request-id"

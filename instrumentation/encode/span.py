@@ -25,15 +25,9 @@ def name_and_kind(name: str, kind: int) -> bytes:
     return field_bytes(5, text(name[:MAX_NAME_CHARACTERS])) + field_varint(6, kind)
 
 
-def flags(*, sampled: bool, has_parent: bool, is_remote: bool) -> bytes:
-    """Encode `Span.flags`; whether the parent is remote is only said of a span that has one."""
-    bits = int(sampled) | (HAS_IS_REMOTE if has_parent else 0) | (IS_REMOTE if has_parent and is_remote else 0)
-    return field_fixed32(16, bits)
-
-
-FLAGS_ROOT = flags(sampled=True, has_parent=False, is_remote=False)
-FLAGS_LOCAL_PARENT = flags(sampled=True, has_parent=True, is_remote=False)
-FLAGS_REMOTE_PARENT = flags(sampled=True, has_parent=True, is_remote=True)
+# Span.flags of a sampled span.
+FLAGS_LOCAL_PARENT = field_fixed32(16, HAS_IS_REMOTE | 1)
+FLAGS_REMOTE_PARENT = field_fixed32(16, HAS_IS_REMOTE | IS_REMOTE | 1)
 
 
 def span(

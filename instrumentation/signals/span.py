@@ -283,10 +283,7 @@ class Span(trace.Span):
             attributes += b"".join(self._attributes.values())
         if self._events or self._links or self._status[0] or self._dropped or self.trace_state:
             attributes += self._rarely()
-        if not self._parent_id:
-            attributes += encode.FLAGS_ROOT
-        else:
-            attributes += encode.FLAGS_REMOTE_PARENT if self._remote_parent else encode.FLAGS_LOCAL_PARENT
+        attributes += encode.FLAGS_REMOTE_PARENT if self._remote_parent else encode.FLAGS_LOCAL_PARENT
         record = encode.span(
             self.trace_id,
             self.span_id,
