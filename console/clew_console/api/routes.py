@@ -1,0 +1,71 @@
+"""The read API's addresses, and how its errors are answered."""
+
+import logging
+import sqlite3
+from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.routing import Route
+
+from clew_console.api import loki, metrics, tempo
+from clew_console.api.parameters import ParameterError
+from clew_console.api.reply import Reply, json_reply
+from clew_console.query.error import QueryError
+from clew_console.search.reader import MAX_QUERY_SECONDS
+from clew_console.store.directory import Directory
+from clew_console.store.writer import Writer
+
+logger = logging.getLogger(__name__)
+
+_PATHS: dict[str, Callable[[Directory, Request], Reply]] = {
+    "/api/traces/{trace_id}": tempo.trace_by_id,
+    "/api/search": tempo.search,
+    "/api/metrics": metrics.names,
+    "/api/metrics/points": metrics.points,
+    "/api/metrics/exemplars": metrics.exemplars,
+    "/loki/api/v1/query_range": loki.query_range,
+    "/loki/api/v1/labels": loki.labels,
+    "/loki/api/v1/label/{name}/values": loki.values,
+}
+
+
+def api_routes(directory: Directory, writer: Writer) -> list[Route]:
+    """Return the routes of the read API."""
+    routes = [Route(path, _endpoint(directory, answer)) for path, answer in _PATHS.items()]
+    return [Route("/healthz", partial(_health, writer)), *routes]
+
+
+async def _health(writer: Writer, request: Request) -> Reply:
+    del request
+    return json_reply({"status": "ok", "written_rows": writer.written_rows, "dropped_rows": writer.dropped_rows})
+
+
+def _endpoint(
+    directory: Directory, answer: Callable[[Directory, Request], Reply]
+) -> Callable[[Request], Coroutine[Any, Any, Reply]]:
+    async def endpoint(request: Request) -> Reply:
+        try:
+            return await run_in_threadpool(answer, directory, request)
+        except (QueryError, ParameterError) as error:
+            return _failure(400, str(error))
+        except sqlite3.OperationalError as error:
+            return _failure(503, read_failure(error))
+
+    return endpoint
+
+
+def read_failure(error: sqlite3.OperationalError) -> str:
+    """Say why the store could not answer."""
+    if "interrupted" in str(error):
+        return f"the query took longer than {MAX_QUERY_SECONDS:.0f} s and was stopped; narrow its time range"
+    logger.error("cannot read the store: %s", error)
+    return f"the store cannot be read: {error}"
+
+
+def _failure(code: int, message: str) -> Reply:
+    return json_reply(
+        {"status": "error", "errorType": "bad_data" if code == 400 else "timeout", "error": message}, code
+    )

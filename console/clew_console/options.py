@@ -1,0 +1,89 @@
+"""What the console is told at its start."""
+
+import argparse
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from clew_console.store.directory import DEFAULT_MAX_SIZE_BYTES, MIN_MAX_SIZE_BYTES
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """Where to listen and where to keep the data. Port 0 picks a free one."""
+
+    host: str = "127.0.0.1"
+    port: int = 8700
+    otlp_http_port: int = 4318
+    otlp_grpc_port: int = 4317
+    data: Path = Path(".clew/console")
+    max_size_bytes: int = DEFAULT_MAX_SIZE_BYTES
+
+
+_DEFAULTS = Options()
+
+
+def parse_options(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Options:
+    """Read the command line; where it is silent the environment, and then the defaults.
+
+    Raises:
+        SystemExit: a wrong value; argparse has printed which.
+    """
+    found = _parser(environment).parse_args(arguments)
+    return Options(
+        host=found.host,
+        port=found.port,
+        otlp_http_port=found.otlp_http_port,
+        otlp_grpc_port=found.otlp_grpc_port,
+        data=Path(found.data),
+        max_size_bytes=found.max_size,
+    )
+
+
+def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="clew console", description="Receive OTLP, keep it, look at it.")
+    parser.add_argument("--host", default=_DEFAULTS.host, help="address to listen on (default: %(default)s)")
+    _port(parser, environment, "--port", _DEFAULTS.port, "of the pages and the read API")
+    _port(parser, environment, "--otlp-http-port", _DEFAULTS.otlp_http_port, "of OTLP/HTTP")
+    _port(parser, environment, "--otlp-grpc-port", _DEFAULTS.otlp_grpc_port, "of OTLP/gRPC")
+    data = environment.get("CLEW_CONSOLE_DATA") or str(_DEFAULTS.data)
+    parser.add_argument("--data", default=data, metavar="DIR", help="where to keep the data (default: %(default)s)")
+    parser.add_argument(
+        "--max-size",
+        type=_max_size_bytes,
+        default=_DEFAULTS.max_size_bytes,
+        metavar="BYTES",
+        help="delete the oldest data beyond this many bytes (default: %(default)s)",
+    )
+    return parser
+
+
+def port_variable(option: str) -> str:
+    """Return the environment variable beside a port's option: --otlp-http-port -> CLEW_CONSOLE_OTLP_HTTP_PORT."""
+    return f"CLEW_CONSOLE_{option.lstrip('-').replace('-', '_').upper()}"
+
+
+def _port(
+    parser: argparse.ArgumentParser, environment: Mapping[str, str], option: str, default: int, what: str
+) -> None:
+    variable = port_variable(option)
+    parser.add_argument(
+        option,
+        type=_port_number,
+        default=environment.get(variable) or str(default),  # a text, so that argparse checks it as it checks an option
+        metavar="N",
+        help=f"port {what}, 0 for any free one (default: {default}, or {variable})",
+    )
+
+
+def _port_number(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text[:6]) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65535")
+    return int(text)
+
+
+def _max_size_bytes(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text[:20]) < MIN_MAX_SIZE_BYTES:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of bytes from {MIN_MAX_SIZE_BYTES} up")
+    return int(text[:20])

@@ -1,0 +1,1 @@
+"""The subsets of TraceQL and LogQL: parse, compile to SQL, match."""

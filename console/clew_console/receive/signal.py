@@ -1,0 +1,129 @@
+"""The three OTLP services: their messages, what of a request is acceptable, how it is written."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+from google.protobuf.message import Message
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+    ExportTraceServiceResponse,
+)
+from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
+from clew_console.store.identities import Identities
+from clew_console.store.log_rows import write_logs
+from clew_console.store.metric_rows import write_metrics
+from clew_console.store.span_rows import write_traces
+from clew_console.store.writer import Batch, Write
+
+
+@dataclass(frozen=True, slots=True)
+class Signal:
+    """One OTLP service. `admit` takes unusable items out of a request; it returns how many stay and how many went."""
+
+    path: str
+    grpc_method: str
+    request: type[Message]
+    response: type[Message]
+    rejected_field: str
+    admit: Callable[[Message], tuple[int, int]]
+    write: Callable[[Identities, Message], None]
+
+    def batch(self, request: Message, size_bytes: int) -> tuple[Batch, Message]:
+        """Return what to queue for the request, and the response if the queue takes it."""
+        rows, rejected = self.admit(request)
+        response = self.response()
+        if rejected:
+            partial_success = response.partial_success
+            setattr(partial_success, self.rejected_field, rejected)
+            partial_success.error_message = f"{rejected} spans have no 16 byte trace id and 8 byte span id"
+        write: Write = partial(_write, self.write, request)
+        return Batch(write, rows, size_bytes), response
+
+
+def _write(write: Callable[[Identities, Message], None], request: Message, identities: Identities) -> None:
+    write(identities, request)
+
+
+def admit_traces(request: ExportTraceServiceRequest) -> tuple[int, int]:
+    """Take out spans whose ids are missing or of another length."""
+    admitted, rejected = 0, 0
+    for resource_spans in request.resource_spans:
+        for scope_spans in resource_spans.scope_spans:
+            sound = [span for span in scope_spans.spans if _has_ids(span)]
+            admitted += len(sound)
+            if len(sound) < len(scope_spans.spans):
+                rejected += len(scope_spans.spans) - len(sound)
+                copies = [Span.FromString(span.SerializeToString()) for span in sound]
+                del scope_spans.spans[:]
+                scope_spans.spans.extend(copies)
+    return admitted, rejected
+
+
+def _has_ids(span: Span) -> bool:
+    return len(span.trace_id) == 16 and len(span.span_id) == 8 and any(span.trace_id) and any(span.span_id)
+
+
+def admit_logs(request: ExportLogsServiceRequest) -> tuple[int, int]:
+    """Count the records; all are usable."""
+    count = sum(
+        len(scope_logs.log_records)
+        for resource_logs in request.resource_logs
+        for scope_logs in resource_logs.scope_logs
+    )
+    return count, 0
+
+
+def admit_metrics(request: ExportMetricsServiceRequest) -> tuple[int, int]:
+    """Count the points; all are usable."""
+    count = sum(
+        _points(metric)
+        for resource_metrics in request.resource_metrics
+        for scope_metrics in resource_metrics.scope_metrics
+        for metric in scope_metrics.metrics
+    )
+    return count, 0
+
+
+def _points(metric: Metric) -> int:
+    kind = metric.WhichOneof("data")
+    return len(getattr(metric, kind).data_points) if kind else 0
+
+
+_SERVICE = "/opentelemetry.proto.collector"
+SIGNALS = (
+    Signal(
+        "/v1/traces",
+        f"{_SERVICE}.trace.v1.TraceService/Export",
+        ExportTraceServiceRequest,
+        ExportTraceServiceResponse,
+        "rejected_spans",
+        admit_traces,  # pyright: ignore[reportArgumentType]
+        write_traces,  # pyright: ignore[reportArgumentType]
+    ),
+    Signal(
+        "/v1/logs",
+        f"{_SERVICE}.logs.v1.LogsService/Export",
+        ExportLogsServiceRequest,
+        ExportLogsServiceResponse,
+        "rejected_log_records",
+        admit_logs,  # pyright: ignore[reportArgumentType]
+        write_logs,  # pyright: ignore[reportArgumentType]
+    ),
+    Signal(
+        "/v1/metrics",
+        f"{_SERVICE}.metrics.v1.MetricsService/Export",
+        ExportMetricsServiceRequest,
+        ExportMetricsServiceResponse,
+        "rejected_data_points",
+        admit_metrics,  # pyright: ignore[reportArgumentType]
+        write_metrics,  # pyright: ignore[reportArgumentType]
+    ),
+)

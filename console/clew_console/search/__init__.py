@@ -1,0 +1,1 @@
+"""Answer questions from the segments: traces, logs, metrics, the overview. Reads only."""

@@ -1,0 +1,1 @@
+"""Keep spans, logs and metric points in SQLite segments, and find them again."""
