@@ -1,0 +1,175 @@
+"""Write a metric snapshot as Prometheus text: OpenMetrics 1.0 with exemplars, or the older 0.0.4 without.
+
+Sources: https://github.com/prometheus/OpenMetrics/blob/main/specification/OpenMetrics.md and
+https://prometheus.io/docs/instrumenting/exposition_formats/.
+"""
+
+import math
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import accumulate
+
+from instrumentation.encode.family import Exemplar, Family, HistogramPoint, Kind, NumberPoint, Point, SummaryPoint
+from instrumentation.encode.prometheus_name import label_name, metric_name, unit_name
+
+OPENMETRICS_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
+TEXT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+END = "# EOF\n"
+
+_TYPES: dict[Kind, str] = {
+    "counter": "counter",
+    "up_down_counter": "gauge",
+    "gauge": "gauge",
+    "histogram": "histogram",
+    "summary": "summary",
+}
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
+_HELP_ESCAPES_TEXT = str.maketrans({"\\": r"\\", "\n": r"\n"})
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One line.
+
+    Attributes:
+        suffix: What follows the family's name.
+        labels: Legal names and sanitised values.
+        value: Of the sample.
+        exemplar: Of this bucket or counter.
+    """
+
+    suffix: str
+    labels: Mapping[str, str]
+    value: float
+    exemplar: Exemplar | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PrometheusFamily:
+    """A family under its Prometheus name.
+
+    Attributes:
+        name: Of the family; for a counter without `_total`.
+        type: `counter`, `gauge`, `histogram` or `summary`.
+        unit: The name's ending, or empty.
+        help: For people.
+        samples: All lines.
+    """
+
+    name: str
+    type: str
+    unit: str
+    help: str
+    samples: list[Sample]
+
+
+def translate(snapshot: Iterable[Family]) -> list[PrometheusFamily]:
+    """Translate each family; of two that get one name the first stands, because a scrape with both is invalid."""
+    translated: dict[str, PrometheusFamily] = {}
+    for family in snapshot:
+        name = metric_name(family.name, family.kind, family.unit).removesuffix(
+            "_total" if family.kind == "counter" else ""
+        )
+        if name not in translated:
+            unit = unit_name(family.unit)
+            unit = unit if unit and name.endswith(f"_{unit}") else ""
+            samples = [sample for point in family.points for sample in _samples(family.kind, point)]
+            translated[name] = PrometheusFamily(name, _TYPES[family.kind], unit, family.description, samples)
+    return list(translated.values())
+
+
+def encode(families: Iterable[PrometheusFamily], resource: Mapping[str, object], *, openmetrics: bool) -> str:
+    """Write the families and `target_info`; the caller adds `END` to OpenMetrics."""
+    info = PrometheusFamily("target", "info", "", "Target metadata", [Sample("_info", labels(resource), 1)])
+    write = _openmetrics_family if openmetrics else _text_family
+    return "".join([line for family in (*families, info) for line in write(family)])
+
+
+def _openmetrics_family(family: PrometheusFamily) -> Iterator[str]:
+    yield f"# HELP {family.name} {_sane(family.help).translate(_ESCAPES)}\n"
+    yield f"# TYPE {family.name} {family.type}\n"
+    if family.unit:
+        yield f"# UNIT {family.name} {family.unit}\n"
+    for sample in family.samples:
+        exemplar = _exemplar(sample.exemplar) if sample.exemplar else ""
+        yield f"{family.name}{sample.suffix}{_braces(sample.labels)} {number(sample.value)}{exemplar}\n"
+
+
+def _text_family(family: PrometheusFamily) -> Iterator[str]:
+    kind = "gauge" if family.type == "info" else family.type
+    name = family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")
+    yield f"# HELP {name} {_sane(family.help).translate(_HELP_ESCAPES_TEXT)}\n"
+    yield f"# TYPE {name} {kind}\n"
+    for sample in family.samples:
+        yield f"{family.name}{sample.suffix}{_braces(sample.labels)} {number(sample.value)}\n"
+
+
+def _samples(kind: Kind, point: Point) -> Iterator[Sample]:
+    named = labels(point.attributes)
+    match point:
+        case NumberPoint():
+            yield Sample("_total" if kind == "counter" else "", named, point.value, point.exemplar)
+        case HistogramPoint():
+            yield from _histogram_samples(point, _without(named, "le"))
+        case SummaryPoint():
+            named = _without(named, "quantile")
+            for quantile, value in point.quantiles:
+                yield Sample("", {**named, "quantile": number(float(quantile))}, value)
+            yield Sample("_count", named, point.count)
+            yield Sample("_sum", named, point.sum)
+
+
+def _histogram_samples(point: HistogramPoint, named: Mapping[str, str]) -> Iterator[Sample]:
+    bounds = [*(float(bound) for bound in point.boundaries), math.inf]
+    exemplars = point.exemplars or [None] * len(bounds)
+    count = 0
+    for bound, count, exemplar in zip(bounds, accumulate(point.counts), exemplars, strict=True):
+        yield Sample("_bucket", {**named, "le": number(bound)}, count, exemplar)
+    yield Sample("_count", named, count)
+    yield Sample("_sum", named, point.sum)
+
+
+def labels(attributes: Mapping[str, object]) -> dict[str, str]:
+    """Name the labels legally; values of attributes whose names become one are joined by `;`."""
+    named: dict[str, str] = {}
+    for key in sorted(attributes):
+        name, value = label_name(key), label_value(attributes[key])
+        named[name] = f"{named[name]};{value}" if name in named else value
+    return named
+
+
+def label_value(value: object) -> str:
+    """Return the value as text: booleans in lower case, lone surrogates as U+FFFD."""
+    return str(value).lower() if isinstance(value, bool) else _sane(str(value))
+
+
+def number(value: float) -> str:
+    """Write a number as Go and OpenMetrics do: `1.0`, `+Inf`, `NaN`; integers without a point."""
+    if isinstance(value, int) or math.isfinite(value):
+        return str(value)
+    return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
+
+
+def _without(named: dict[str, str], reserved: str) -> dict[str, str]:
+    """Move a label aside that the format itself needs, as Prometheus does on scraping."""
+    if reserved in named:
+        named[f"exported_{reserved}"] = named.pop(reserved)
+    return named
+
+
+def _braces(named: Mapping[str, str]) -> str:
+    if not named:
+        return ""
+    return "{" + ",".join([f'{name}="{value.translate(_ESCAPES)}"' for name, value in named.items()]) + "}"
+
+
+def _exemplar(exemplar: Exemplar) -> str:
+    value, time_unix_ns, trace_id, span_id = exemplar
+    ids = f'trace_id="{trace_id.hex()}",span_id="{span_id.hex()}"'
+    return f" # {{{ids}}} {number(value)} {time_unix_ns / 1e9:.3f}"
+
+
+def _sane(text: str) -> str:
+    return _SURROGATES.sub("\ufffd", text)
