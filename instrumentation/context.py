@@ -11,8 +11,25 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote
 
 from opentelemetry import baggage as otel_baggage
-from opentelemetry.context import Context
-from opentelemetry.trace import Span, TraceFlags, TraceState, get_current_span
+from opentelemetry.context import Context, get_current
+from opentelemetry.propagators.textmap import (
+    CarrierT,
+    Getter,
+    Setter,
+    TextMapPropagator,
+    default_getter,
+    default_setter,
+)
+from opentelemetry.trace import (
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    TraceFlags,
+    TraceState,
+    get_current_span,
+    set_span_in_context,
+)
+from typing_extensions import override
 
 from instrumentation.semconv import REQUEST_ID, REQUEST_ID_HEADER
 
@@ -186,3 +203,54 @@ def incoming(headers: Mapping[str, str]) -> tuple[Parent | None, dict[str, str],
 
 def _as_bytes(value: str | None) -> bytes:
     return value.encode("latin-1", "replace") if value else b""
+
+
+class RemoteSpan(NonRecordingSpan):
+    """The caller's span as the API's object, with the request ID that came along.
+
+    Attributes:
+        request_id: Empty if none came.
+    """
+
+    def __init__(self, parent: Parent) -> None:
+        super().__init__(as_span_context(parent))
+        self.request_id = parent.request_id
+
+
+def as_span_context(parent: Parent) -> SpanContext:
+    """Return a remote parent as the API's object."""
+    return SpanContext(
+        int.from_bytes(parent.trace_id, "big"),
+        int.from_bytes(parent.span_id, "big"),
+        is_remote=True,
+        trace_flags=TraceFlags(TraceFlags.SAMPLED if parent.sampled else TraceFlags.DEFAULT),
+        trace_state=TraceState.from_header([parent.trace_state]) if parent.trace_state else None,
+    )
+
+
+class Propagator(TextMapPropagator):
+    """The kit's way of carrying context, for whoever uses OpenTelemetry's global propagator."""
+
+    @override
+    def inject(
+        self, carrier: CarrierT, context: Context | None = None, setter: Setter[CarrierT] = default_setter
+    ) -> None:
+        for key, value in outgoing_headers(context=context).items():
+            setter.set(carrier, key, value)
+
+    @override
+    def extract(
+        self, carrier: CarrierT, context: Context | None = None, getter: Getter[CarrierT] = default_getter
+    ) -> Context:
+        context = get_current() if context is None else context
+        found = {field: ",".join(values) for field in self.fields if (values := getter.get(carrier, field))}
+        parent, entries, request_id = incoming(found)
+        if parent is not None:
+            context = set_span_in_context(RemoteSpan(parent._replace(request_id=request_id)), context)
+        return with_baggage(context, entries)
+
+    @property
+    @override
+    def fields(self) -> set[str]:
+        """The header names that are written and read."""
+        return {"traceparent", "tracestate", "baggage", REQUEST_ID_HEADER}

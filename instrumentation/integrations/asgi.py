@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from opentelemetry import context as otel_context
 
+from instrumentation.guard import Guard
 from instrumentation.integrations.http import HttpServer, response_headers
 from instrumentation.signals.signals import Signals
 from instrumentation.signals.span import Span
@@ -22,6 +23,9 @@ SCOPE_NAME = "instrumentation.asgi"
 PROBES = frozenset(("/health", "/health/live", "/health/ready", "/healthz", "/livez", "/readyz"))
 """Health checks: in neither traces nor request metrics nor the access log."""
 METRICS_PATH = "/metrics"
+CLIENT_CLOSED_REQUEST = 499
+"""Status of a request that was cancelled before a response: nginx's word, as HTTP has none."""
+_OBSERVED = "instrumentation.asgi"
 
 
 class FindRoute(Protocol):
@@ -61,6 +65,7 @@ class AsgiMiddleware:
     def __init__(self, app: ASGIApp, signals: Signals, hooks: Hooks, find_route: FindRoute) -> None:
         self.app = app
         self._http = HttpServer(signals, SCOPE_NAME)
+        self._guard = signals.guard
         self._hooks = hooks
         self._find_route = find_route
 
@@ -72,16 +77,24 @@ class AsgiMiddleware:
             else:
                 await self.app(scope, receive, send)
             return
+        if _OBSERVED in scope:  # an application within one that is wrapped itself
+            await self.app(scope, receive, send)
+            return
+        scope[_OBSERVED] = True
         path = scope["path"]
         if path in PROBES or path == METRICS_PATH:
             await self._unobserved(scope, receive, send)
             return
-        started = self._http.start(scope["method"], scope["headers"])
+        try:
+            started = self._http.start(scope["method"], scope["headers"])
+        except Exception as error:
+            self._guard.caught("asgi start", error)
+            started = None
         if started is None:
             await self.app(scope, receive, send)
             return
         span, token = started
-        request = _Request(self._http, self._find_route, scope, span, send)
+        request = _Request(self._http, self._guard, self._find_route, scope, span, send)
         try:
             await self.app(scope, receive, request.send)
         except BaseException as exception:
@@ -118,10 +131,24 @@ class AsgiMiddleware:
 class _Request:
     """One request under way: watches the response and finishes once."""
 
-    __slots__ = ("_find_route", "_finished", "_http", "_scope", "_send", "_sized", "_span", "_status", "_streaming")
+    __slots__ = (
+        "_find_route",
+        "_finished",
+        "_guard",
+        "_http",
+        "_scope",
+        "_send",
+        "_sized",
+        "_span",
+        "_status",
+        "_streaming",
+    )
 
-    def __init__(self, http: HttpServer, find_route: FindRoute, scope: Scope, span: Span, send: Send) -> None:
+    def __init__(
+        self, http: HttpServer, guard: Guard, find_route: FindRoute, scope: Scope, span: Span, send: Send
+    ) -> None:
         self._http = http
+        self._guard = guard
         self._find_route = find_route
         self._scope = scope
         self._span = span
@@ -159,16 +186,20 @@ class _Request:
         self._finished = True
         scope = self._scope
         failed = exception if isinstance(exception, Exception) else None
-        self._http.finish(
-            self._span,
-            scope["method"],
-            self._find_route(scope),
-            self._status or (500 if failed is not None else 499),
-            scope["path"],
-            scope.get("scheme", "http"),
-            streaming=self._streaming,
-            exception=failed,
-        )
+        cancelled = exception is not None and failed is None
+        try:
+            self._http.finish(
+                self._span,
+                scope["method"],
+                self._find_route(scope),
+                self._status or (CLIENT_CLOSED_REQUEST if cancelled else 500),
+                scope["path"],
+                scope.get("scheme", "http"),
+                streaming=self._streaming,
+                exception=failed,
+            )
+        except Exception as error:
+            self._guard.caught("asgi finish", error)
 
 
 async def _respond(send: Send, body: bytes, content_type: str) -> None:

@@ -15,11 +15,12 @@ from typing import NamedTuple
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.trace import SpanContext, SpanKind, StatusCode, TraceFlags, set_span_in_context
+from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context
 
 from instrumentation import semconv
 from instrumentation.context import (
     Parent,
+    as_span_context,
     new_ids,
     new_request_id,
     parse_baggage,
@@ -133,7 +134,7 @@ class HttpServer:
         if span is None:
             return None
         if remote is not None and self._trust == "link":
-            span.add_link(_as_link(remote))
+            span.add_link(as_span_context(remote))
         context = Context()
         carried = ""
         if baggage and self._trust == "continue":
@@ -269,12 +270,6 @@ def response_headers(span: Span) -> tuple[tuple[bytes, bytes], tuple[bytes, byte
     flags = b"-01" if span.sampled else b"-00"
     traceresponse = f"00-{span.trace_id.hex()}-{span.span_id.hex()}".encode() + flags
     return (b"x-request-id", span.request_id.encode()), (b"traceresponse", traceresponse)
-
-
-def _as_link(remote: Parent) -> SpanContext:
-    flags = TraceFlags(TraceFlags.SAMPLED if remote.sampled else TraceFlags.DEFAULT)
-    trace_id, span_id = int.from_bytes(remote.trace_id, "big"), int.from_bytes(remote.span_id, "big")
-    return SpanContext(trace_id, span_id, is_remote=True, trace_flags=flags)
 
 
 # Bounded caches: paths, clients and request IDs come from strangers, so the oldest makes room for the newest.

@@ -1,6 +1,6 @@
 """Starlette: wrap an application in place, and find the full route template of a request."""
 
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, cast
 
 from starlette.applications import Starlette
@@ -55,7 +55,8 @@ class RouteIndex:
     def __init__(self, app: Starlette, expand: Expand) -> None:
         self._app = app
         self._expand = expand
-        self._templates: dict[Hashable, list[str]] = {}
+        # By id, since some endpoints cannot be hashed; the endpoint itself is kept, so that its id is not used again.
+        self._templates: dict[int, tuple[object, list[str]]] = {}
         self._rebuilds = 0
 
     def __call__(self, scope: Scope) -> str | None:
@@ -63,9 +64,8 @@ class RouteIndex:
         endpoint = scope.get("endpoint")
         if endpoint is None:
             return None
-        templates = self._templates.get(endpoint)
-        if templates is None:
-            templates = self._learn(endpoint)
+        known = self._templates.get(id(endpoint))
+        templates = self._learn(endpoint) if known is None else known[1]
         if len(templates) == 1:
             return templates[0]
         return _matching(templates, scope) if templates else None
@@ -74,16 +74,16 @@ class RouteIndex:
         """Tell whether a route stands under exactly this path."""
         return any(template == path for _, template in self._walk(self._app.routes, ""))
 
-    def _learn(self, endpoint: Hashable) -> list[str]:
+    def _learn(self, endpoint: object) -> list[str]:
         if self._rebuilds < MAX_REBUILDS:
             self._rebuilds += 1
-            found: dict[Hashable, list[str]] = {}
+            found: dict[int, tuple[object, list[str]]] = {}
             for known, template in self._walk(self._app.routes, ""):
-                found.setdefault(known, []).append(template)
+                found.setdefault(id(known), (known, []))[1].append(template)
             self._templates = found
-        return self._templates.setdefault(endpoint, []) if len(self._templates) < 10_000 else []
+        return self._templates.setdefault(id(endpoint), (endpoint, []))[1]
 
-    def _walk(self, routes: Iterable[Any], prefix: str) -> Iterable[tuple[Hashable, str]]:
+    def _walk(self, routes: Iterable[Any], prefix: str) -> Iterable[tuple[object, str]]:
         for route in self._expand(routes):
             path = getattr(route, "path", None)
             original = getattr(route, "original_route", route)

@@ -1,7 +1,8 @@
 """All that an integration needs to turn library calls into records."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from instrumentation.guard import Guard
 from instrumentation.settings import Settings
 from instrumentation.signals.log import LogEmitter
 from instrumentation.signals.metric import MetricStore
@@ -17,9 +18,11 @@ class Signals:
         tracers: Makes tracers, one for each instrumentation scope.
         metrics: Where instruments and their cells live.
         logs: Writes log records.
+        guard: Keeps the integrations' own failures from the service.
     """
 
     settings: Settings
     tracers: TracerProvider
     metrics: MetricStore
     logs: LogEmitter
+    guard: Guard = field(default_factory=Guard)
