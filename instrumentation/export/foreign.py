@@ -65,7 +65,7 @@ def _family(metric: Metric, name: str, kind: Kind, points: Sequence[Point]) -> F
 def _numbers(metric: Metric, name: str) -> list[Point]:
     created = {_labels(sample): _ns(sample.value) for sample in metric.samples if sample.name.endswith("_created")}
     return [
-        NumberPoint(sample.labels, created.get(_labels(sample), 0), sample.value, _exemplar(sample.exemplar))
+        NumberPoint(sample.labels, created.get(_labels(sample), 0), float(sample.value), _exemplar(sample.exemplar))
         for sample in metric.samples
         if sample.name == name
     ]

@@ -10,8 +10,8 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from instrumentation.encode.family import Family, NumberPoint, SummaryPoint
 from instrumentation.encode.metrics import encode
-from instrumentation.signals.metric import MetricStore
 from instrumentation.signals.meter import StoreMeterProvider
+from instrumentation.signals.metric import MetricStore
 
 SAMPLED = trace.set_span_in_context(NonRecordingSpan(SpanContext(0xABC, 0xDEF, False, TraceFlags(1))))
 
@@ -47,7 +47,7 @@ def points(metric):
 
 
 def comparable(metric):
-    """Take away clocks, and the minimum and maximum that the kit does not keep: of a cumulative series they say little."""
+    """Take away clocks, and minimum and maximum: the kit keeps none, of a cumulative series they say little."""
     for point in points(metric):
         point.time_unix_nano = 1
         point.start_time_unix_nano = int(bool(point.start_time_unix_nano))

@@ -68,7 +68,7 @@ def test_older_text_has_the_same_values():
 
 
 def test_names_that_become_one():
-    """Attributes that get one label name are joined, a `le` of the user's moves aside, of two metrics the first stands."""
+    """Values of one label name are joined, a `le` of the user's moves aside, of two metrics the first stands."""
     store = MetricStore()
     store.histogram("h", boundaries=[1]).cell({"le": "mine", "a.b": "1", "a_b": "2"}).observe(0.5)
     store.gauge("x.y").cell().set(1)

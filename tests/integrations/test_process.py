@@ -4,6 +4,7 @@ import asyncio
 import os
 import threading
 import time
+from pathlib import Path
 
 import psutil
 import pytest
@@ -35,7 +36,9 @@ def test_values_agree_with_psutil(store):
     assert cpu["system"] == pytest.approx(seen.cpu_times().system, abs=0.5)
     assert value(store, "process.memory.usage") == pytest.approx(seen.memory_info().rss, rel=0.1)
     assert value(store, "process.thread.count") == seen.num_threads()
-    assert value(store, "process.unix.file_descriptor.count") == seen.num_fds()
+    assert (
+        value(store, "process.unix.file_descriptor.count") == seen.num_fds() - 1
+    )  # psutil counts the one it lists with
     assert [point.attributes["cpython.gc.generation"] for point in points(store, "cpython.gc.collections")] == [0, 1, 2]
 
 
@@ -47,7 +50,7 @@ def test_new_thread_and_file_show(store):
     thread = threading.Thread(target=release.wait)
     thread.start()
     try:
-        with open(os.devnull):
+        with Path(os.devnull).open():
             after = value(store, "process.thread.count"), value(store, "process.unix.file_descriptor.count")
     finally:
         release.set()
@@ -56,10 +59,10 @@ def test_new_thread_and_file_show(store):
 
 
 async def test_blocked_loop_shows(store):
-    """A call that blocks the loop for 300 ms raises the greatest delay to at least 0.25 s and lands in the histogram."""
+    """A call that blocks the loop for 300 ms raises the greatest delay to 0.25 s or more and is in the histogram."""
     handle = process.register(store)
     await asyncio.sleep(2 * process.PERIOD_SECONDS)
-    time.sleep(0.3)
+    time.sleep(0.3)  # noqa: ASYNC251  # blocking is what is tested
     assert value(store, "asyncio.eventloop.delay.max") >= 0.25  # while the timer is still overdue
     await asyncio.sleep(2 * process.PERIOD_SECONDS)
     assert value(store, "asyncio.eventloop.delay.max") >= 0.25
