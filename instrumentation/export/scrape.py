@@ -74,7 +74,9 @@ def render(
     wants_openmetrics = _accepts_openmetrics(accept)
     families = openmetrics.translate(store.snapshot())
     ours = openmetrics.encode(families, resource_attributes, openmetrics=wants_openmetrics)
-    theirs = b"".join([_client_text(metric, wants_openmetrics) for metric in _foreign(families, registry)])
+    theirs = b"".join(
+        [_client_text(metric, wants_openmetrics, store.warn) for metric in _foreign(families, registry, store.warn)]
+    )
     if wants_openmetrics:
         return ours.encode() + theirs + openmetrics.END.encode(), openmetrics.OPENMETRICS_TYPE
     return ours.encode() + theirs, openmetrics.TEXT_TYPE
@@ -91,10 +93,10 @@ def _accepts_openmetrics(accept: str) -> bool:
 def foreign_families(store: MetricStore, registry: CollectorRegistry | None = REGISTRY) -> list[Family]:
     """Return the user's prometheus_client metrics, so that they are pushed too; none whose name the store has."""
     families = openmetrics.translate(store.snapshot()) if registry else []
-    return [family for metric in _foreign(families, registry) for family in family_of(metric)]
+    return [family for metric in _foreign(families, registry, store.warn) for family in family_of(metric)]
 
 
-def _foreign(ours: list[openmetrics.PrometheusFamily], registry: CollectorRegistry | None) -> list[Metric]:
+def _foreign(ours: list[openmetrics.PrometheusFamily], registry: CollectorRegistry | None, warn: Warn) -> list[Metric]:
     taken = {family.name for family in ours} | {"target"}
     found: list[Metric] = []
     _rendering.active = True
@@ -104,7 +106,7 @@ def _foreign(ours: list[openmetrics.PrometheusFamily], registry: CollectorRegist
                 taken.add(metric.name)
                 found.append(sanitised(metric))
     except Exception as error:  # a collector of the user's: what came before it is still shown
-        to_stderr(f"a prometheus_client collector failed: {error!r}")
+        warn(f"a prometheus_client collector failed: {error!r}")
     finally:
         _rendering.active = False
     return found
@@ -120,13 +122,13 @@ class _One:
         return [self._metric]
 
 
-def _client_text(metric: Metric, wants_openmetrics: bool) -> bytes:
+def _client_text(metric: Metric, wants_openmetrics: bool, warn: Warn) -> bytes:
     try:
         if wants_openmetrics:
             return _client_openmetrics(_One(metric)).removesuffix(openmetrics.END.encode())
         return exposition.generate_latest(_One(metric))  # pyright: ignore[reportArgumentType]  # needs collect() only
     except Exception as error:
-        to_stderr(f"prometheus_client metric {metric.name!r} cannot be written: {error!r}")
+        warn(f"prometheus_client metric {metric.name!r} cannot be written: {error!r}")
         return b""
 
 

@@ -217,7 +217,7 @@ class MetricStore:
         identity = Family(name, "histogram", unit, description, scope, scope_version)
         found = self._register(identity, Histogram(identity, bounds, locked=self._locked))
         if found.boundaries != bounds:
-            self._warn(f"metric {name!r} was defined before with other boundaries; those stand")
+            self.warn(f"metric {name!r} was defined before with other boundaries; those stand")
         return found
 
     def counter(
@@ -258,7 +258,7 @@ class MetricStore:
         The callback returns values and their attributes, quickly, in the thread that takes the snapshot.
         """
         identity = Family(name, kind, unit, description, scope, scope_version)
-        found = self._register(identity, Observable(identity, self._warn))
+        found = self._register(identity, Observable(identity, self.warn))
         found.add(callback)
         return found
 
@@ -277,15 +277,13 @@ class MetricStore:
             if found is None and len(self._instruments) < MAX_INSTRUMENTS:
                 found = self._instruments[identity.name.lower()] = fresh
         if found is None:
-            self._warn(f"more than {MAX_INSTRUMENTS} metrics: further ones are not exported")
+            self.warn(f"more than {MAX_INSTRUMENTS} metrics: further ones are not exported")
             return fresh
         if isinstance(found, type(fresh)) and found.identity.kind == identity.kind:
             if found.identity.unit != identity.unit:
-                self._warn(
-                    f"metric {identity.name!r} was defined before with unit {found.identity.unit!r}; that stands"
-                )
+                self.warn(f"metric {identity.name!r} was defined before with unit {found.identity.unit!r}; that stands")
             return found
-        self._warn(f"metric {identity.name!r} exists as {found.identity.kind}: not exported as {identity.kind}")
+        self.warn(f"metric {identity.name!r} exists as {found.identity.kind}: not exported as {identity.kind}")
         return fresh
 
     def _checked(self, name: str, boundaries: Sequence[float] | None) -> tuple[float, ...]:
@@ -294,10 +292,11 @@ class MetricStore:
         bounds = tuple(boundaries)
         if all(map(math.isfinite, bounds)) and all(low < high for low, high in pairwise(bounds)):
             return bounds
-        self._warn(f"boundaries of metric {name!r} are not finite and ascending: the default ones are used")
+        self.warn(f"boundaries of metric {name!r} are not finite and ascending: the default ones are used")
         return DEFAULT_BOUNDARIES
 
-    def _warn(self, message: str) -> None:
+    def warn(self, message: str) -> None:
+        """Tell people of something that is wrong; the same message once."""
         if message not in self._said and len(self._said) < MAX_INSTRUMENTS:
             self._said.add(message)
             self._say(message)

@@ -36,9 +36,7 @@ def test_values_agree_with_psutil(store):
     assert cpu["system"] == pytest.approx(seen.cpu_times().system, abs=0.5)
     assert value(store, "process.memory.usage") == pytest.approx(seen.memory_info().rss, rel=0.1)
     assert value(store, "process.thread.count") == seen.num_threads()
-    assert (
-        value(store, "process.unix.file_descriptor.count") == seen.num_fds() - 1
-    )  # psutil counts the one it lists with
+    assert value(store, "process.unix.file_descriptor.count") == seen.num_fds() - 1  # psutil counts its own
     assert [point.attributes["cpython.gc.generation"] for point in points(store, "cpython.gc.collections")] == [0, 1, 2]
 
 
