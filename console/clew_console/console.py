@@ -43,6 +43,15 @@ class Addresses:
 class _Server(uvicorn.Server):
     """Uvicorn without signal handlers of its own: two of them run here, and the console stops both."""
 
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listening = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say when that is done."""
+        await super().startup(sockets)
+        self.listening.set()
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """Leave the process's signals alone."""
@@ -106,8 +115,8 @@ class Console:
             for server, one in zip(servers, self._sockets, strict=True):
                 tasks.create_task(server.serve(sockets=[one]))
             grpc = await self._start_grpc()
-            while not all(server.started for server in servers):
-                await asyncio.sleep(0.005)
+            for server in servers:
+                await server.listening.wait()
             ready(self.addresses)
             await stop.wait()
             for server in servers:

@@ -1,4 +1,4 @@
-"""Refuse requests for foreign host names: a web page that points its own name at 127.0.0.1 must not read the console."""
+"""Refuse foreign host names: a web page that points its own name at 127.0.0.1 must not read the console."""
 
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send

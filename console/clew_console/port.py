@@ -47,4 +47,5 @@ def reserve(host: str, port: int, option: str) -> int:
 def _reason(host: str, port: int, option: str, error: OSError) -> str:
     if error.errno == errno.EADDRINUSE:
         return f"port {port} on {host} is in use; choose another with {option} or {port_variable(option)}"
-    return f"cannot listen on {host} port {port} ({error.strerror or error}); see --host, {option} and {port_variable(option)}"
+    see = f"see --host, {option} and {port_variable(option)}"
+    return f"cannot listen on {host} port {port} ({error.strerror or error}); {see}"

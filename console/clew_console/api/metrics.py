@@ -19,12 +19,12 @@ def names(directory: Directory, request: Request) -> Reply:
 
 
 def points(directory: Directory, request: Request) -> Reply:
-    """`GET /api/metrics/points?name&service&start&end&limit` -> `{"points": [...]}`, the newest first; times in seconds."""
+    """`GET /api/metrics/points?name&service&start&end&limit` -> points, the newest first; times in seconds."""
     return json_reply({"points": list(_found(directory, request))})
 
 
 def exemplars(directory: Directory, request: Request) -> Reply:
-    """`GET /api/metrics/exemplars?name&service&start&end&limit` -> `{"exemplars": [...]}` of those points, each once."""
+    """`GET /api/metrics/exemplars?name&service&start&end&limit` -> those of the points, each once."""
     found = dict[tuple[object, ...], object]()
     for point in _found(directory, request):
         for exemplar in point["exemplars"]:

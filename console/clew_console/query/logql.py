@@ -61,7 +61,8 @@ def parse_logql(query: str) -> LogQuery:
     """Parse a log query.
 
     Raises:
-        QueryError: the query is outside of the subset, or its selector could match streams without any label, which Loki refuses.
+        QueryError: the query is outside of the subset, or its selector would select a stream without labels, which
+            Loki refuses too.
     """
     tokens = Tokens(query, _RULES, SUPPORTED)
     selector = _selector(tokens)

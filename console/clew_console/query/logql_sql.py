@@ -21,8 +21,7 @@ def compile_logql(query: LogQuery, resources: Sequence[ResourceRow]) -> Clause:
     """Compile the query for the segment that holds these resources. The clause is exact."""
     chosen = [row for row in resources if all(one.matches(row.labels().get(one.label, "")) for one in query.selector)]
     clauses = [_among(chosen)]
-    for one in query.filters:
-        clauses.append(_line(one) if isinstance(one, LineFilter) else _label(one, chosen))
+    clauses += [_line(one) if isinstance(one, LineFilter) else _label(one, chosen) for one in query.filters]
     return Clause(
         " AND ".join(clause.sql for clause in clauses),
         tuple(parameter for clause in clauses for parameter in clause.parameters),

@@ -14,7 +14,8 @@ from clew_console.query.lexer import MAX_NESTING, Token, Tokens, pattern, unquot
 SUPPORTED = (
     "Supported: one spanset { ... } of comparisons joined by &&, || and brackets; left side resource.x, span.x, .x, "
     "name, status, kind, duration, rootName or rootServiceName; operators = != =~ !~ > < >= <=; values are strings, "
-    "numbers, durations such as 300ms, true, false, a status (error ok unset) or a kind (server client producer consumer internal unspecified)"
+    "numbers, durations such as 300ms, true, false, a status (error ok unset) or a "
+    "kind (server client producer consumer internal unspecified)"
 )
 STATUS = {"unset": 0, "ok": 1, "error": 2}
 KIND = {"unspecified": 0, "internal": 1, "server": 2, "client": 3, "producer": 4, "consumer": 5}
@@ -37,7 +38,7 @@ _RULES = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """`scope` is resource, span, any (a leading dot) or intrinsic; status and kind are OTLP's numbers, duration is in ns."""
+    """`scope` is resource, span, any (a leading dot) or intrinsic; status and kind are OTLP's numbers, times ns."""
 
     scope: str
     key: str

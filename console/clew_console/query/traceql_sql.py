@@ -1,7 +1,7 @@
 """Compile a TraceQL condition to a WHERE clause over one segment.
 
-The clause may select too much, never too little: span attributes are looked up by chunk, roots only where they are in the
-same segment. `is_exact` tells whether the rows must be matched again (span_match.py).
+The clause may select too much, never too little: span attributes are looked up by chunk, roots only in the segment of
+the span. `is_exact` tells whether the rows must be matched again (span_match.py).
 """
 
 from collections.abc import Sequence
@@ -25,6 +25,11 @@ class Clause:
 
 
 ALWAYS = Clause("1", (), is_exact=True)
+
+# value_matches is registered by the reader; it runs once per distinct name, not per span.
+_NAMES = "(SELECT id FROM name WHERE value_matches(value, ?, ?))"
+_SERVICES = "(SELECT id FROM resource WHERE value_matches(service, ?, ?))"
+_ROOT = "(SELECT 1 FROM span r WHERE r.trace_id = s.trace_id AND r.is_root"
 
 
 def compile_traceql(condition: Condition | None, resources: Sequence[ResourceRow]) -> Clause:
@@ -65,13 +70,9 @@ def _intrinsic(one: Comparison) -> Clause:
         return Clause(f"s.{one.key} {one.operator} ?", (one.value,), is_exact=True)
     if one.key == "duration":
         return Clause(f"s.duration_ns {one.operator} ?", (one.value,), is_exact=True)
-    compares = "value_matches(value, ?, ?)"  # registered by the reader; runs once per distinct name, not per span
     parameters = (one.operator, one.value)
     if one.key == "name":
-        return Clause(f"s.name_id IN (SELECT id FROM name WHERE {compares})", parameters, is_exact=True)
-    column, table, key = (
-        ("name_id", "name", "value") if one.key == "rootName" else ("resource_id", "resource", "service")
-    )
-    chosen = f"r.{column} IN (SELECT id FROM {table} WHERE value_matches({key}, ?, ?))"
-    roots = "SELECT 1 FROM span r WHERE r.trace_id = s.trace_id AND r.is_root"
-    return Clause(f"(EXISTS ({roots} AND {chosen}) OR NOT EXISTS ({roots}))", parameters, is_exact=False)
+        return Clause(f"s.name_id IN {_NAMES}", parameters, is_exact=True)
+    chosen = f"r.name_id IN {_NAMES}" if one.key == "rootName" else f"r.resource_id IN {_SERVICES}"
+    sql = f"(EXISTS {_ROOT} AND {chosen}) OR NOT EXISTS {_ROOT}))"
+    return Clause(sql, parameters, is_exact=False)

@@ -17,6 +17,8 @@ SPANS_PER_TRACE = 3
 """Matched spans returned with a trace, as many as Tempo returns by default."""
 MAX_TIME_NS = (1 << 63) - 1
 
+_COLUMNS = "s.trace_id, s.span_id, s.start_ns, s.duration_ns, s.chunk_id, s.position, s.resource_id"
+
 
 @dataclass(frozen=True, slots=True)
 class TimeRange:
@@ -64,7 +66,7 @@ def _matching(
         clause = compile_traceql(condition, list(emitters.values()))
         chunk = lru_cache(maxsize=32)(partial(_chunk, connection))
         query = (
-            "SELECT s.trace_id, s.span_id, s.start_ns, s.duration_ns, s.chunk_id, s.position, s.resource_id "
+            f"SELECT {_COLUMNS} "  # noqa: S608 - the clause has parameters for all that comes from the query
             f"FROM span s WHERE s.start_ns >= ? AND s.start_ns < ? AND {clause.sql} ORDER BY s.start_ns DESC"
         )
         rows = connection.execute(query, (when.start_ns, when.end_ns, *clause.parameters))

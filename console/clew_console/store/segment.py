@@ -50,7 +50,8 @@ def segments(directory: Path) -> list[Segment]:
 def open_for_write(path: Path) -> sqlite3.Connection:
     """Open the file for the one writer thread, creating it with its schema if it is new.
 
-    A commit reaches the operating system, so a killed process loses nothing committed; a power cut may lose the last commits (synchronous=NORMAL).
+    A commit reaches the operating system, so a killed process loses nothing committed. A power cut may lose the last
+    commits, the price of synchronous=NORMAL.
     """
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
     connection.execute("PRAGMA journal_mode=WAL")

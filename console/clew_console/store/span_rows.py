@@ -39,7 +39,8 @@ def _write_chunk(identities: Identities, resource_id: int, service: str, chunk: 
     chunk_id = connection.execute(insert, (resource_id, encode(chunk))).lastrowid or 0
     spans = [span for scope_spans in chunk.scope_spans for span in scope_spans.spans]
     connection.executemany(
-        "INSERT INTO span (chunk_id, resource_id, position, trace_id, span_id, name_id, kind, status, is_root, start_ns, duration_ns) "
+        "INSERT INTO span (chunk_id, resource_id, position, trace_id, span_id, name_id, "
+        "kind, status, is_root, start_ns, duration_ns) "
         "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
             (chunk_id, resource_id, position, *_columns(span, identities.name(span.name)))
@@ -69,7 +70,7 @@ def duration_ns(span: Span) -> int:
 
 
 def _chunk_terms(spans: list[Span], chunk_id: int) -> set[tuple[int, int]]:
-    # Equal attributes have equal bytes almost always: serialising to compare is several times cheaper than hashing each.
+    # Equal attributes have equal bytes: serialising to compare is several times cheaper than hashing each.
     distinct = dict[bytes, KeyValue]()
     for span in spans:
         for attribute in span.attributes:
