@@ -147,6 +147,11 @@ def enter(
     return span, otel_context.attach(set_span_in_context(span, context))
 
 
+def request_id_attribute(span: Span) -> bytes:
+    """Encode the request ID, which server and consumer spans carry; nothing if it is not sampled."""
+    return encode.attribute(semconv.REQUEST_ID, span.request_id) if span.sampled else b""
+
+
 def enter_ignored(tracer: Tracer) -> Token[Context] | None:
     """Make the current context one in which nothing is traced, for health checks; None while the kit is off."""
     ids = new_ids()
