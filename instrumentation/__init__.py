@@ -1,0 +1,7 @@
+"""Wire logs, metrics and traces of a Python service with one call: `instrument(app)`."""
+
+from instrumentation._api import get_logger, span
+from instrumentation._setup import Telemetry, instrument
+from instrumentation.settings import Settings
+
+__all__ = ["Settings", "Telemetry", "get_logger", "instrument", "span"]

@@ -1,7 +1,7 @@
 """`clew run`: start a Python program with the kit switched on, without a change to its code.
 
-The program is started with a `sitecustomize` of ours at the front of its path; that module instruments the process before
-the program's first line, and hands on to any `sitecustomize` that was there before.
+The program is started with a `sitecustomize` of ours at the front of its path; that module instruments the process
+before the program's first line, and hands on to any `sitecustomize` that was there before.
 """
 
 import argparse
@@ -47,4 +47,4 @@ def main(arguments: Sequence[str]) -> int:
         sys.stderr.write(f"clew run: command not found: {command[0]}\n")
         return 127
     sys.stdout.flush()
-    os.execve(program, command, environment(os.environ, options.service_name))  # noqa: S606 the user's own command
+    return os.execve(program, command, environment(os.environ, options.service_name))  # noqa: S606 the user's command

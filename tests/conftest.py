@@ -24,7 +24,7 @@ class Recorded(list):
 class RecordedLines(list):
     """Takes lines."""
 
-    def add(self, line):
+    def write(self, line):
         self.append(line)
 
 

@@ -25,6 +25,11 @@ def silenced(app: ASGIApp) -> ASGIApp:
     return call
 
 
+def is_fastapi(app: object) -> bool:
+    """Tell whether the application is FastAPI's."""
+    return isinstance(app, FastAPI)
+
+
 def has_own_telemetry(app: FastAPI) -> bool:
     """Tell whether the application was made with `telemetry=`: then its requests are its own to observe."""
     return getattr(app, "_telemetry", None) != getattr(FastAPI(), "_telemetry", None)

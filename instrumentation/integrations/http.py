@@ -224,10 +224,10 @@ class HttpServer:
         if logs.render is render_json:
             ids = json_line.ids(span.trace_id, span.span_id, span.request_id)
             tail = f'{entry.tail}, "url.path": {_quoted(path)}, "{DURATION_SECONDS}": {duration_seconds:.6f}'
-            logs.lines.add(json_line.line(now_ns, entry.head, ids, tail))
+            logs.lines.write(json_line.line(now_ns, entry.head, ids, tail))
             return
         fields = {**entry.fields, semconv.URL_PATH: path, DURATION_SECONDS: duration_seconds}
-        logs.lines.add(
+        logs.lines.write(
             logs.render(self._service_name, entry.level, ACCESS_LOGGER, entry.event, fields, span.as_parent(), now_ns)
         )
 

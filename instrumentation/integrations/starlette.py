@@ -1,5 +1,6 @@
 """Starlette: wrap an application in place, and find the full route template of a request."""
 
+import functools
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 
@@ -11,6 +12,7 @@ from instrumentation.integrations.asgi import ASGIApp, Receive, Scope, Send
 Expand = Callable[[Iterable[Any]], Iterable[Any]]
 """Turns a list of routes into one whose members have a `path`, flattening what a framework nests by other means."""
 
+_MARK = "_instrumented_by_clew"
 MAX_REBUILDS = 64
 """How often the index is built again for endpoints it does not know, since routes may be added while serving."""
 
@@ -30,15 +32,51 @@ def wrap(app: Starlette, around: Callable[[ASGIApp], ASGIApp]) -> Callable[[], N
         del self
         await outer(scope, receive, send)
 
-    members = {"__call__": call, "__module__": original.__module__, "__qualname__": original.__qualname__}
+    members = {"__call__": call, _MARK: True, "__module__": original.__module__, "__qualname__": original.__qualname__}
     wrapped = type(original.__name__, (original,), members)
-    app.__class__ = wrapped  # pyright: ignore[reportAttributeAccessIssue] a subclass made at run time
+    retyped: Any = app  # a subclass made at run time is none that a type checker can know
+    retyped.__class__ = wrapped
 
     def undo() -> None:
         if type(app) is wrapped:
-            app.__class__ = original
+            retyped.__class__ = original
 
     return undo
+
+
+def is_wrapped(app: Starlette) -> bool:
+    """Tell whether `wrap` was applied to the application."""
+    return hasattr(type(app), _MARK)
+
+
+def wrap_new(base: type[Starlette], instrument: Callable[[Starlette], None]) -> Callable[[], None]:
+    """Call `instrument` with every application of this class, or one derived from it, right after it is made.
+
+    Returns:
+        A function that undoes it.
+    """
+    original = base.__init__
+
+    def initialise(self: Starlette, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        instrument(self)
+
+    base.__init__ = functools.wraps(original)(initialise)
+
+    def undo() -> None:
+        base.__init__ = original
+
+    return undo
+
+
+def as_they_are(routes: Iterable[Any]) -> Iterable[Any]:
+    """Expand nothing: Starlette's own routes have their path."""
+    return routes
+
+
+def unchanged(app: ASGIApp) -> ASGIApp:
+    """Put nothing around the application: Starlette has no telemetry of its own."""
+    return app
 
 
 class RouteIndex:

@@ -66,7 +66,7 @@ def logger_scope(name: str) -> bytes:
 class Lines(Protocol):
     """Takes finished lines and never blocks or raises."""
 
-    def add(self, line: bytes) -> None:
+    def write(self, line: bytes) -> None:
         """Accept a line, line break included."""
         ...
 
@@ -129,7 +129,7 @@ class LogEmitter:
         if self.records is not None:
             self.records.add(logger_scope(logger), self._encode(level, event, attributes, parent, time_unix_ns))
         if to_lines and self.lines is not None:
-            self.lines.add(
+            self.lines.write(
                 self.render(self.service_name, level, logger, event[: self._limit], attributes, parent, time_unix_ns)
             )
 

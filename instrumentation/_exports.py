@@ -1,0 +1,125 @@
+"""Build what carries records out of the process: queues, lanes, exporters, the flusher and the line writer."""
+
+import os
+from collections.abc import Mapping, Sequence
+from time import monotonic, time_ns
+
+from instrumentation import resource
+from instrumentation.diagnostics import Diagnostics
+from instrumentation.encode import metrics as encode_metrics
+from instrumentation.encode import otlp
+from instrumentation.export import scrape
+from instrumentation.export.otlp_http import OtlpHttpExporter
+from instrumentation.pipeline.flusher import Flusher
+from instrumentation.pipeline.lane import Lane, Route
+from instrumentation.pipeline.ledger import Books, Ledger
+from instrumentation.pipeline.lines import LineWriter
+from instrumentation.pipeline.metric_lane import MetricLane
+from instrumentation.pipeline.queue import Budget, RecordQueue
+from instrumentation.pipeline.record_lane import RecordLane
+from instrumentation.settings import Settings, SignalSettings
+from instrumentation.signals.metric import MetricStore
+from instrumentation.signals.sink import Sink
+
+OTLP = "otlp"
+VERSION = resource.distribution_version("clew") or "unknown"
+
+
+class Identity:
+    """The process' resource, found again in a forked child."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._pid = -1
+        self._attributes: Mapping[str, str | int] = {}
+        self._encoded = b""
+
+    def attributes(self) -> Mapping[str, str | int]:
+        """Return the resource's attributes."""
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
+            self._attributes = resource.attributes(self._settings)
+            self._encoded = otlp.resource(self._attributes)
+        return self._attributes
+
+    def request(self, records: Mapping[bytes, Sequence[bytes]]) -> bytes:
+        """Encode an export request of these records."""
+        self.attributes()
+        return otlp.export_request(self._encoded, records)
+
+
+class Discard:
+    """Takes records of a signal that is not exported."""
+
+    def add(self, scope: bytes, record: bytes) -> None:
+        """Forget a record."""
+
+
+class Exports:
+    """The way out of the process.
+
+    Attributes:
+        traces: Takes spans.
+        logs: Takes log records; None if they are not exported.
+        lines: Takes log lines for stdout.
+    """
+
+    def __init__(self, settings: Settings, store: MetricStore, identity: Identity, diagnostics: Diagnostics) -> None:
+        self._store = store
+        self._identity = identity
+        self._diagnostics = diagnostics
+        self._ledger = Ledger()
+        self._budget = Budget(settings.max_buffer_bytes)
+        self._lanes: list[Lane] = []
+        traces = self._record_lane("traces", settings.traces)
+        self.traces: Sink = Discard() if traces is None else traces
+        self.logs: Sink | None = self._record_lane("logs", settings.logs)
+        if OTLP in settings.metrics.exporters:
+            route = self._route("metrics", settings.metrics)
+            self._lanes.append(MetricLane(route, self._collect, settings.metric_interval_seconds))
+        self.lines = LineWriter(self._ledger)
+        self._flusher = Flusher(self._lanes, self._budget, self._ledger, diagnostics)
+        if OTLP in settings.metrics.exporters:
+            self._flusher.start()
+
+    def flush(self, timeout_seconds: float) -> bool:
+        """Send everything and write every line; return whether that was done in time."""
+        deadline = monotonic() + timeout_seconds
+        written = self.lines.flush(timeout_seconds)
+        return self._flusher.force_flush(max(0.0, deadline - monotonic())) and written
+
+    def shutdown(self, timeout_seconds: float) -> bool:
+        """Flush for the last time; what comes later is dropped and counted. One deadline for everything."""
+        deadline = monotonic() + timeout_seconds
+        sent = self._flusher.shutdown(timeout_seconds)
+        return self.lines.shutdown(max(0.1, deadline - monotonic())) and sent
+
+    def books(self) -> Books:
+        """Return what became of every record so far."""
+        return self._ledger.snapshot()
+
+    def _record_lane(self, signal: str, settings: SignalSettings) -> RecordQueue | None:
+        if OTLP not in settings.exporters:
+            return None
+        queue = RecordQueue(self._ledger.account(signal), self._budget, settings.queue_records)
+        self._lanes.append(RecordLane(self._route(signal, settings), queue))
+        return queue
+
+    def _route(self, signal: str, settings: SignalSettings) -> Route:
+        exporter = OtlpHttpExporter(settings, VERSION)
+        return Route(
+            signal, self._ledger.account(signal), exporter, self._identity.request, settings, self._diagnostics
+        )
+
+    def _collect(self) -> tuple[Mapping[bytes, Sequence[bytes]], int]:
+        families = [*self._store.snapshot(), *scrape.foreign_families(self._store)]
+        groups: dict[bytes, list[bytes]] = {}
+        points = 0
+        for scope_name, record, count in encode_metrics.encode(families, time_ns()):
+            groups.setdefault(_scope(scope_name), []).append(record)
+            points += count
+        return groups, points
+
+
+def _scope(name: str) -> bytes:
+    return otlp.scope(name, VERSION)

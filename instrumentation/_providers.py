@@ -1,0 +1,72 @@
+"""OpenTelemetry's globals: set once in a process, so what they point at is swapped instead.
+
+`instrument`, `uninstrument` and tests change the target; tracers and meters that were handed out go on working.
+"""
+
+from dataclasses import dataclass
+
+from opentelemetry import metrics, propagate, trace
+from opentelemetry.propagators.composite import CompositePropagator
+
+from instrumentation.context import Propagator
+from instrumentation.diagnostics import Diagnostics
+from instrumentation.signals.meter import StoreMeterProvider
+from instrumentation.signals.metric import MetricStore
+from instrumentation.signals.span import SpanSettings, TracerProvider
+
+
+@dataclass(slots=True)
+class StoreRef:
+    """Holds the current metric store; None while the kit is off."""
+
+    store: MetricStore | None = None
+
+
+TRACERS = TracerProvider()
+_STORE = StoreRef()
+METERS = StoreMeterProvider(_STORE)
+
+
+def point_at(spans: SpanSettings | None, store: MetricStore | None) -> None:
+    """Make all tracers and meters of this process write there; None turns them off."""
+    TRACERS.target = spans
+    _STORE.store = store
+    METERS.rebind()
+
+
+def claim(diagnostics: Diagnostics, propagators: tuple[str, ...]) -> None:
+    """Become OpenTelemetry's global providers and propagator; beside one that is set already, say so and work on.
+
+    Args:
+        diagnostics: Where a foreign provider is named.
+        propagators: Of the settings. Ours carries `tracecontext` and `baggage`; any other choice is OpenTelemetry's.
+    """
+    tracers = trace.get_tracer_provider()
+    if isinstance(tracers, trace.ProxyTracerProvider):
+        trace.set_tracer_provider(TRACERS)
+    elif tracers is not TRACERS:
+        _name_foreign(diagnostics, "tracer", tracers)
+    meters = metrics.get_meter_provider()
+    # The API has no public name for "not set yet".
+    if type(meters).__name__ == "_ProxyMeterProvider":
+        metrics.set_meter_provider(METERS)
+    elif meters is not METERS:
+        _name_foreign(diagnostics, "meter", meters)
+    is_default = isinstance(propagate.get_global_textmap(), CompositePropagator)
+    if is_default and set(propagators) == {"tracecontext", "baggage"}:
+        propagate.set_global_textmap(Propagator())
+
+
+def has_foreign_tracers() -> bool:
+    """Tell whether another global tracer provider is set, whose server spans ours would double."""
+    current = trace.get_tracer_provider()
+    return current is not TRACERS and not isinstance(current, trace.ProxyTracerProvider)
+
+
+def _name_foreign(diagnostics: Diagnostics, kind: str, provider: object) -> None:
+    name = f"{type(provider).__module__}.{type(provider).__qualname__}"
+    diagnostics.line(
+        f"foreign {kind}",
+        f"OpenTelemetry's global {kind} provider is {name} already; working beside it. "
+        "Call instrument() before it is set if Clew is to replace it.",
+    )

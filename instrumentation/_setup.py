@@ -1,0 +1,297 @@
+"""Compose the kit: one call wires the process, and an application if one is given."""
+
+import asyncio
+import importlib
+import sys
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, cast
+
+from instrumentation import _providers
+from instrumentation._exit import at_exit
+from instrumentation._exports import Exports, Identity
+from instrumentation.diagnostics import Diagnostics
+from instrumentation.export import scrape
+from instrumentation.guard import Guard
+from instrumentation.importing import when_imported
+from instrumentation.integrations import process
+from instrumentation.integrations.asgi import ASGIApp, AsgiMiddleware, FindRoute, no_route
+from instrumentation.integrations.logging import adopt_uvicorn
+from instrumentation.sampling import sampler
+from instrumentation.settings import Settings
+from instrumentation.signals.console import render_console
+from instrumentation.signals.log import LogEmitter
+from instrumentation.signals.metric import MetricStore
+from instrumentation.signals.signals import Signals
+from instrumentation.signals.span import SpanSettings
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+INTEGRATIONS = {
+    "logging": "instrumentation.integrations.logging",
+    "structlog": "instrumentation.integrations.structlog",
+    "httpx": "instrumentation.integrations.httpx",
+    "grpc": "instrumentation.integrations.grpc",
+    "faststream": "instrumentation.integrations.faststream",
+}
+"""Library, and the module whose `install(signals)` instruments it once the library is imported."""
+
+_active: list["Telemetry"] = []
+"""The one set-up of this process, if it is on: OpenTelemetry's globals allow no second."""
+
+
+class Telemetry:
+    """A running set-up of the kit; made by `instrument`."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self._diagnostics = Diagnostics(settings.diagnostics_level)
+        for warning in settings.warnings:
+            self._diagnostics.always(warning)
+        self._undos: list[Callable[[], None]] = []
+        self._store = MetricStore()
+        self._identity = Identity(settings)
+        self._exports = Exports(settings, self._store, self._identity, self._diagnostics)
+        self._guard = Guard(self._diagnostics)
+        self._signals = self._make_signals()
+        self._process = process.register(self._store)
+        self._wire()
+
+    def asgi(self, app: ASGIApp) -> ASGIApp:
+        """Wrap a plain ASGI application; its routes are unknown, so metrics and spans have no `http.route`."""
+        return AsgiMiddleware(app, self._signals, _Hooks(self, serves_metrics=False), no_route)
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        """Deliver everything that is queued.
+
+        Args:
+            timeout: Seconds to wait at most, all signals together.
+
+        Returns:
+            Whether everything was delivered in time.
+        """
+        return self._exports.flush(timeout)
+
+    def shutdown(self, timeout: float | None = None) -> bool:
+        """Deliver everything for the last time. Later records are dropped and counted; a second call waits as well.
+
+        Args:
+            timeout: Seconds to wait at most, all signals together; default `CLEW_SHUTDOWN_TIMEOUT`, 5.
+
+        Returns:
+            Whether everything was delivered in time.
+        """
+        return self._exports.shutdown(self.settings.shutdown_seconds if timeout is None else timeout)
+
+    def uninstrument(self) -> None:
+        """Give every library, logger and application back as it was, then shut down."""
+        while self._undos:
+            self._undos.pop()()
+        if self in _active:
+            _active.remove(self)
+            _providers.point_at(None, None)
+        self.shutdown()
+
+    def ledger(self) -> dict[str, Any]:
+        """Return what became of every record, by signal.
+
+        `accepted = delivered + queued + sum(dropped.values())` holds at any moment, for `traces`, `logs`, `metrics` and
+        `lines` (on stdout).
+        """
+        return self._exports.books().as_dict()
+
+    def wrap(self, app: "Starlette") -> None:
+        """Instrument a FastAPI or Starlette application in place; one that is instrumented already stays as it is."""
+        starlette = importlib.import_module("instrumentation.integrations.starlette")
+        if starlette.is_wrapped(app):
+            return
+        expand, before = starlette.as_they_are, starlette.unchanged
+        if "fastapi" in sys.modules:
+            fastapi = importlib.import_module("instrumentation.integrations.fastapi")
+            if fastapi.is_fastapi(app):
+                if fastapi.has_own_telemetry(app):
+                    self._diagnostics.line("fastapi", "an app made with telemetry= observes its requests itself")
+                    return
+                expand, before = fastapi.expand, fastapi.silenced
+        index = starlette.RouteIndex(app, expand)
+        hooks = _Hooks(self, serves_metrics=index.serves("/metrics"))
+
+        def around(inner: ASGIApp) -> ASGIApp:
+            return self._middleware(before(inner), hooks, index)
+
+        self._undos.append(starlette.wrap(app, around))
+
+    def wrap_new_applications(self) -> None:
+        """Instrument every Starlette and FastAPI application that is made from now on, for code that cannot call us."""
+        for module, name in (("starlette.applications", "Starlette"), ("fastapi.applications", "FastAPI")):
+            self._undos.append(when_imported(module, partial(self._wrap_class, module, name)))
+
+    def _wrap_class(self, module: str, name: str) -> None:
+        starlette = importlib.import_module("instrumentation.integrations.starlette")
+        self._undos.append(starlette.wrap_new(getattr(sys.modules[module], name), self.wrap))
+
+    def _middleware(self, inner: ASGIApp, hooks: "_Hooks", find_route: FindRoute) -> ASGIApp:
+        if _providers.has_foreign_tracers():
+            return inner
+        return AsgiMiddleware(inner, self._signals, hooks, find_route)
+
+    def _make_signals(self) -> Signals:
+        settings = self.settings
+        spans = SpanSettings(
+            self._exports.traces,
+            sampler(settings.sampler, settings.sampler_ratio),
+            max_attributes=settings.span_attribute_count_limit,
+            max_events=settings.span_event_count_limit,
+            max_links=settings.span_link_count_limit,
+            max_value_characters=settings.span_attribute_value_length_limit,
+        )
+        pretty = settings.log_format == "console" or (settings.log_format == "auto" and sys.stdout.isatty())
+        logs = LogEmitter(
+            str(self._identity.attributes()["service.name"]),
+            self._exports.logs,
+            self._exports.lines,
+            render=render_console if pretty else None,
+            max_value_characters=settings.log_attribute_value_length_limit,
+        )
+        _providers.claim(self._diagnostics, settings.propagators)
+        _providers.point_at(spans, self._store)
+        return Signals(settings, _providers.TRACERS, self._store, logs, self._guard)
+
+    def _wire(self) -> None:
+        self._undos.append(self._process.undo)
+        for library, module in INTEGRATIONS.items():
+            if find_spec(library) is not None:
+                self._undos.append(when_imported(library, partial(self._install, library, module)))
+        self._undos.append(adopt_uvicorn(access_log=self.settings.access_log))
+        self._undos.append(at_exit(self.shutdown_once))
+        if "prometheus" in self.settings.metrics.exporters:
+            self._serve_metrics()
+
+    def shutdown_once(self) -> None:
+        """Shut down, as the end of the process asks for."""
+        self.shutdown()
+
+    def _install(self, library: str, module: str) -> None:
+        try:
+            self._undos.append(importlib.import_module(module).install(self._signals))
+        except Exception as error:
+            self._guard.caught(f"integration of {library}", error)
+
+    def _serve_metrics(self) -> None:
+        host, port = self.settings.prometheus_host, self.settings.prometheus_port
+        server = scrape.serve(host, port, self.page, self._diagnostics.always)
+        if server is not None:
+            self._undos.append(server.shutdown)
+
+    def page(self, accept: str) -> tuple[bytes, str]:
+        """Render `/metrics`: body and content type."""
+        return scrape.render(self._store, self._identity.attributes(), accept)
+
+    def start_loop_monitor(self) -> None:
+        """Measure the delay of the event loop that runs now."""
+        self._process.start_loop_monitor()
+
+    def adopt_late_loggers(self) -> None:
+        """Take over the loggers that a server has set up after `instrument`."""
+        self._undos.append(adopt_uvicorn(access_log=self.settings.access_log))
+
+
+class _Hooks:
+    """What the ASGI wrapper asks of the set-up."""
+
+    def __init__(self, telemetry: Telemetry, *, serves_metrics: bool) -> None:
+        self._telemetry = telemetry
+        self._serves_metrics = serves_metrics
+
+    async def scrape(self, accept: str) -> tuple[bytes, str] | None:
+        """Return the body and content type of `/metrics`, rendered off the event loop."""
+        if self._serves_metrics:
+            return None
+        return await asyncio.to_thread(self._telemetry.page, accept)
+
+    async def started(self) -> None:
+        """Adopt what the server set up after `instrument`."""
+        self._telemetry.adopt_late_loggers()
+        self._telemetry.start_loop_monitor()
+
+    async def stopping(self) -> None:
+        """Deliver what is queued while the server still waits for us."""
+        await asyncio.to_thread(self._telemetry.flush, self._telemetry.settings.shutdown_seconds)
+
+
+class _Off(Telemetry):
+    """The set-up of a process in which `OTEL_SDK_DISABLED` is true: emits nothing, changes nothing."""
+
+    def __init__(self, settings: Settings) -> None:  # pyright: ignore[reportMissingSuperCall] there is nothing to set up
+        self.settings = settings
+
+    def asgi(self, app: ASGIApp) -> ASGIApp:
+        return app
+
+    def flush(self, timeout: float = 5.0) -> bool:
+        return True
+
+    def shutdown(self, timeout: float | None = None) -> bool:
+        return True
+
+    def uninstrument(self) -> None:
+        if self in _active:
+            _active.remove(self)
+
+    def ledger(self) -> dict[str, Any]:
+        return {}
+
+    def wrap(self, app: "Starlette") -> None:
+        return
+
+    def wrap_new_applications(self) -> None:
+        return
+
+
+def instrument(
+    target: object = None, /, *, service_name: str | None = None, settings: Settings | None = None
+) -> Telemetry:
+    """Wire logs, metrics and traces of this process, and of an application if one is given.
+
+    Calling it again is safe: the process stays as it was wired first, and the application is instrumented too.
+
+    Args:
+        target: A FastAPI or Starlette application, instrumented in place.
+        service_name: `service.name`; goes before `OTEL_SERVICE_NAME`.
+        settings: Instead of what the environment says.
+
+    Raises:
+        TypeError: `target` is neither None nor such an application.
+        ValueError: A setting given in code is out of its range.
+    """
+    app = _application(target)
+    if not _active:
+        if settings is None:
+            settings = Settings.from_env(service_name=service_name)
+        elif service_name is not None:
+            raise ValueError("give the service's name in settings or as service_name, not in both")
+        _active.append(_Off(settings) if settings.disabled else Telemetry(settings))
+    if app is not None:
+        _active[0].wrap(app)
+    return _active[0]
+
+
+def instrument_process() -> None:
+    """Wire a process that does not call `instrument` itself, for `clew run`."""
+    instrument().wrap_new_applications()
+
+
+def _application(target: object) -> "Starlette | None":
+    if target is None:
+        return None
+    if "starlette.applications" in sys.modules:
+        starlette = sys.modules["starlette.applications"].Starlette
+        if isinstance(target, starlette):
+            return cast("Starlette", target)
+    kind = f"{type(target).__module__}.{type(target).__qualname__}"
+    raise TypeError(
+        f"instrument() takes a FastAPI or Starlette application, not {kind}; "
+        "for a plain ASGI callable use: app = instrument().asgi(app)"
+    )
