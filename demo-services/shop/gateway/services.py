@@ -1,0 +1,87 @@
+"""The services behind the gateway, over gRPC."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING
+
+import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from shop.contracts import inventory_pb2, inventory_pb2_grpc, orders_pb2, orders_pb2_grpc
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Iterable, Sequence
+
+    from shop.gateway.settings import Settings
+
+HEALTH_TIMEOUT_SECONDS = 1.0
+
+_CHANNEL_OPTIONS = [
+    ("grpc.service_config", json.dumps({"loadBalancingConfig": [{"round_robin": {}}]})),
+    # Without a bound a service that was away is tried again after up to two minutes.
+    ("grpc.max_reconnect_backoff_ms", 1000),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+]
+
+
+class Services:
+    """Channels to orders and inventory, open while it is entered. Failures are raised as grpc.RpcError."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._timeout = settings.call_timeout_seconds
+        self._targets = {"orders": settings.orders_target, "inventory": settings.inventory_target}
+
+    async def __aenter__(self) -> Services:
+        # Not in __init__: a channel belongs to the event loop that runs when it is made.
+        self._channels = {
+            name: grpc.aio.insecure_channel(target, _CHANNEL_OPTIONS) for name, target in self._targets.items()
+        }
+        self._orders = orders_pb2_grpc.OrdersStub(self._channels["orders"])
+        self._inventory = inventory_pb2_grpc.InventoryStub(self._channels["inventory"])
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        for channel in self._channels.values():
+            await channel.close()
+
+    async def create_order(
+        self, order_id: str, customer_id: str, lines: Iterable[orders_pb2.OrderLine]
+    ) -> orders_pb2.Order:
+        """Create an order, or get the one that has this id."""
+        request = orders_pb2.CreateOrderRequest(order_id=order_id, customer_id=customer_id, lines=lines)
+        return await self._orders.CreateOrder(request, timeout=self._timeout)
+
+    async def get_order(self, order_id: str) -> orders_pb2.Order:
+        """Get an order."""
+        return await self._orders.GetOrder(orders_pb2.GetOrderRequest(order_id=order_id), timeout=self._timeout)
+
+    def watch_order(self, order_id: str) -> AsyncIterable[orders_pb2.OrderStep]:
+        """Follow an order to its end; no timeout, the reader decides how long."""
+        return self._orders.WatchOrder(orders_pb2.WatchOrderRequest(order_id=order_id))
+
+    async def products(self) -> Sequence[inventory_pb2.Product]:
+        """List all products."""
+        answer = await self._inventory.ListProducts(inventory_pb2.ListProductsRequest(), timeout=self._timeout)
+        return answer.products
+
+    async def check(self, skus: Iterable[str]) -> inventory_pb2.CheckAvailabilityResponse:
+        """Price SKUs and find the unknown ones."""
+        request = inventory_pb2.CheckAvailabilityRequest(skus=sorted(set(skus)))
+        return await self._inventory.CheckAvailability(request, timeout=self._timeout)
+
+    async def health(self) -> dict[str, bool]:
+        """Tell of each service whether it says that it serves."""
+        answers = await asyncio.gather(*map(_serves, self._channels.values()))
+        return dict(zip(self._channels, answers, strict=True))
+
+
+async def _serves(channel: grpc.aio.Channel) -> bool:
+    try:
+        answer = await health_pb2_grpc.HealthStub(channel).Check(
+            health_pb2.HealthCheckRequest(), timeout=HEALTH_TIMEOUT_SECONDS
+        )
+    except grpc.RpcError:
+        return False
+    return answer.status == health_pb2.HealthCheckResponse.SERVING

@@ -1,0 +1,44 @@
+"""What the environment decides about the gateway."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shop.reliability.environment import number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of the gateway.
+
+    Attributes:
+        host: GATEWAY_HOST to listen on.
+        port: GATEWAY_PORT to listen on.
+        database_url: DATABASE_URL, as SQLAlchemy writes it, with an async driver.
+        orders_target: ORDERS_ADDR, a gRPC target; `ipv4:a:1,b:2` names several replicas.
+        inventory_target: INVENTORY_ADDR, likewise.
+        call_timeout_seconds: CALL_TIMEOUT_SECONDS; a call to a service behind that takes longer fails with 503.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    database_url: str = "sqlite+aiosqlite:///gateway.db"
+    orders_target: str = "127.0.0.1:50051"
+    inventory_target: str = "127.0.0.1:50052"
+    call_timeout_seconds: float = 5.0
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Settings:
+        """Read the settings; raise ValueError on a number that is none."""
+        return cls(
+            host=environment.get("GATEWAY_HOST", "127.0.0.1"),
+            port=int(number(environment, "GATEWAY_PORT", 8000)),
+            database_url=environment.get("DATABASE_URL", "sqlite+aiosqlite:///gateway.db"),
+            orders_target=environment.get("ORDERS_ADDR", "127.0.0.1:50051"),
+            inventory_target=environment.get("INVENTORY_ADDR", "127.0.0.1:50052"),
+            call_timeout_seconds=number(environment, "CALL_TIMEOUT_SECONDS", 5.0),
+        )

@@ -1,0 +1,1 @@
+"""Inventory: owns products and stock; reserves and releases."""

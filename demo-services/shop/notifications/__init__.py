@@ -1,0 +1,1 @@
+"""Notifications: tells customers how their orders ended."""

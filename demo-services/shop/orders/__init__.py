@@ -1,0 +1,1 @@
+"""Orders: takes orders and leads each one to its end by a saga."""

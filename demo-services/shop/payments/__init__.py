@@ -1,0 +1,1 @@
+"""Payments: charges, declines and refunds."""

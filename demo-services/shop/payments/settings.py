@@ -1,0 +1,38 @@
+"""What the environment decides about payments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from shop.reliability.environment import number
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Settings of payments.
+
+    Attributes:
+        database_url: DATABASE_URL, as SQLAlchemy writes it, with an async driver.
+        broker_url: BROKER_URL.
+        grpc_address: GRPC_ADDRESS, host and port to serve on.
+        decline_share: DECLINE_SHARE of the payments, 0 to 1, that is declined on purpose.
+    """
+
+    database_url: str
+    broker_url: str
+    grpc_address: str
+    decline_share: float
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Settings:
+        """Read the settings; raise ValueError on a number that is none."""
+        return cls(
+            database_url=environment.get("DATABASE_URL", "sqlite+aiosqlite:///payments.db"),
+            broker_url=environment.get("BROKER_URL", "nats://127.0.0.1:4222"),
+            grpc_address=environment.get("GRPC_ADDRESS", "127.0.0.1:50053"),
+            decline_share=number(environment, "DECLINE_SHARE", 0.1),
+        )

@@ -1,0 +1,98 @@
+"""A service's own database: SQLite by default, any other by its SQLAlchemy URL."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from sqlalchemy import MetaData
+    from sqlalchemy.engine import Connection
+
+BUSY_TIMEOUT_MS = 10_000
+"""How long one process waits for another's write on the same file before `database is locked`."""
+
+
+class Database:
+    """Connections of one process to one database. Open it before use, close it after.
+
+    On SQLite the file is in WAL mode, so readers never wait; writes begin with BEGIN IMMEDIATE, because a
+    transaction that reads first and writes later cannot be retried when another process wrote in between.
+    """
+
+    def __init__(self, url: str, metadata: MetaData) -> None:
+        self.committed = asyncio.Event()
+        """Set after each committed write of this process; who waits for one clears it."""
+        self._metadata = metadata
+        self._engine = create_async_engine(url)
+        self._writer = self._engine.execution_options(shop_write=True)
+        # Waiting in the busy handler sleeps in steps of up to 100 ms; a lock hands over at once.
+        self._write_turn = asyncio.Lock() if self.is_sqlite else nullcontext()
+        if self.is_sqlite:
+            _prepare_sqlite(self._engine)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether the database is a SQLite file."""
+        return self._engine.dialect.name == "sqlite"
+
+    async def open(self) -> None:
+        """Create the tables that are missing."""
+        async with self.write() as connection:
+            await connection.run_sync(self._metadata.create_all)
+
+    async def close(self) -> None:
+        """Close all connections and, on SQLite, their threads."""
+        await self._engine.dispose()
+
+    async def ping(self) -> None:
+        """Run a statement that touches no table; raise if the database does not answer."""
+        async with self.read() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """Give a connection with one consistent view of the data."""
+        async with self._engine.connect() as connection:
+            yield connection
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """Give a connection in a transaction: committed at the end, rolled back on an exception."""
+        async with self._write_turn, self._writer.begin() as connection:
+            yield connection
+        self.committed.set()
+
+    async def __aenter__(self) -> Database:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_exc: object) -> None:
+        await self.close()
+
+
+def _prepare_sqlite(engine: AsyncEngine) -> None:
+    event.listen(engine.sync_engine, "connect", _configure_connection)
+    event.listen(engine.sync_engine, "begin", _begin)
+
+
+def _configure_connection(connection: Any, _record: object) -> None:
+    """Set what SQLite keeps per connection, and leave BEGIN to us: the driver would defer it to the first write."""
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    writes = connection.get_execution_options().get("shop_write")
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

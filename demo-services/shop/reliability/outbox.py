@@ -1,0 +1,123 @@
+"""Outbox: a message is stored in the transaction of the change it tells about, and published afterwards.
+
+So a crash can neither publish what was rolled back nor lose what was committed. The relay publishes; see relay.py.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from opentelemetry import context, propagate
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Row, String, Table, Text, func, insert, select
+from sqlalchemy import update as sql_update
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+class Message(Protocol):
+    """What a service publishes: `event_id` is unique, `about` is the id of the thing it tells about."""
+
+    @property
+    def event_id(self) -> str: ...
+    @property
+    def subject(self) -> str: ...
+    @property
+    def about(self) -> str: ...
+    def to_json(self) -> str: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredMessage:
+    """One row that waits to be published.
+
+    Attributes:
+        row_id: Grows with each row of the service: the order of publication.
+        message_id: Unique over all services; the consumer's inbox and the broker drop a second one.
+        headers: Trace context and baggage of the transaction that stored the row, as header names and values.
+    """
+
+    row_id: int
+    message_id: str
+    subject: str
+    body: str
+    headers: dict[str, str]
+
+
+class Outbox:
+    """Messages of one service, stored beside its data."""
+
+    def __init__(self, metadata: MetaData) -> None:
+        self.table = Table(
+            "outbox",
+            metadata,
+            # INTEGER is what SQLite counts up by itself.
+            Column("row_id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True),
+            Column("message_id", String(64), nullable=False, unique=True),
+            Column("subject", String(255), nullable=False),
+            Column("about", String(64), nullable=False),
+            Column("body", Text, nullable=False),
+            Column("headers", Text, nullable=False),
+            Column("stored_at_ns", BigInteger, nullable=False),
+            Column("sent_at_ns", BigInteger, nullable=True),
+        )
+        unsent = self.table.c.sent_at_ns.is_(None)
+        Index("outbox_unsent", self.table.c.row_id, sqlite_where=unsent, postgresql_where=unsent)
+        Index("outbox_about", self.table.c.about)
+
+    async def put(self, connection: AsyncConnection, message: Message) -> None:
+        """Store a message, and the trace it belongs to, in the caller's transaction."""
+        headers: dict[str, str] = {}
+        propagate.inject(headers)
+        row = {
+            "message_id": message.event_id,
+            "subject": message.subject,
+            "about": message.about,
+            "body": message.to_json(),
+            "headers": json.dumps(headers),
+            "stored_at_ns": time.time_ns(),
+        }
+        await connection.execute(insert(self.table).values(row))
+
+    async def unsent(self, connection: AsyncConnection, limit: int) -> list[StoredMessage]:
+        """Return the oldest messages not yet marked as sent, in the order they were stored."""
+        columns = self.table.c
+        query = select(columns.row_id, columns.message_id, columns.subject, columns.body, columns.headers)
+        rows = await connection.execute(query.where(columns.sent_at_ns.is_(None)).order_by(columns.row_id).limit(limit))
+        return [_message(row) for row in rows]
+
+    async def mark_sent(self, connection: AsyncConnection, row_ids: Sequence[int]) -> None:
+        """Record that the broker has stored these messages."""
+        chosen = self.table.c.row_id.in_(row_ids)
+        await connection.execute(sql_update(self.table).where(chosen).values(sent_at_ns=time.time_ns()))
+
+    async def depth(self, connection: AsyncConnection) -> int:
+        """Count the messages that wait to be sent."""
+        unsent = self.table.c.sent_at_ns.is_(None)
+        return (await connection.execute(select(func.count()).select_from(self.table).where(unsent))).scalar_one()
+
+    async def origin(self, connection: AsyncConnection, about: str) -> dict[str, str]:
+        """Return the headers stored with the first message about a thing; empty if there is none."""
+        query = select(self.table.c.headers).where(self.table.c.about == about)
+        headers = (await connection.execute(query.order_by(self.table.c.row_id).limit(1))).scalar()
+        return json.loads(headers) if headers else {}
+
+
+@contextmanager
+def resumed(headers: dict[str, str]) -> Iterator[None]:
+    """Continue the trace that stored `headers`: what is stored or published inside belongs to it."""
+    token = context.attach(propagate.extract(headers))
+    try:
+        yield
+    finally:
+        context.detach(token)
+
+
+def _message(row: Row[tuple[int, str, str, str, str]]) -> StoredMessage:
+    return StoredMessage(row.row_id, row.message_id, row.subject, row.body, json.loads(row.headers))

@@ -1,0 +1,73 @@
+"""The life of a service's process: start its parts, run until told to stop, stop them in reverse."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import TYPE_CHECKING
+
+import grpc.aio
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import aio as health
+from instrumentation import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine
+    from contextlib import AbstractAsyncContextManager
+
+GRACE_SECONDS = 2.0
+"""How long running calls may go on after the signal to stop."""
+
+log = get_logger(__name__)
+
+
+async def run_until_stopped(*parts: AbstractAsyncContextManager[object]) -> None:
+    """Enter the parts in order, wait for SIGTERM or SIGINT, leave them in reverse order."""
+    stopped = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopped.set)
+    async with AsyncExitStack() as stack:
+        for part in parts:
+            await stack.enter_async_context(part)
+        log.info("service ready")
+        await stopped.wait()
+        log.info("service stopping")
+
+
+@asynccontextmanager
+async def background(*jobs: Callable[[], Coroutine[object, object, None]]) -> AsyncIterator[None]:
+    """Run jobs beside the body and cancel them at its end; a job that fails ends the body with its exception."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(job()) for job in jobs]
+        try:
+            yield
+        finally:
+            for task in tasks:
+                task.cancel()
+
+
+@asynccontextmanager
+async def grpc_server(
+    address: str, service: str, register: Callable[[grpc.aio.Server], None]
+) -> AsyncIterator[grpc.aio.Server]:
+    """Serve gRPC with the standard health service, which answers for `service` and for the empty name.
+
+    Raises:
+        RuntimeError: the address is taken or not valid.
+    """
+    # Without this option a second process on the same port would silently take half of the calls.
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    register(server)
+    status = health.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(status, server)
+    for name in ("", service):
+        await status.set(name, health_pb2.HealthCheckResponse.SERVING)
+    server.add_insecure_port(address)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await status.enter_graceful_shutdown()
+        await server.stop(GRACE_SECONDS)

@@ -1,0 +1,144 @@
+"""Relay: publish what the outbox holds, in order, at least once."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Protocol
+from uuid import uuid4
+
+from instrumentation import get_logger, span
+from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, insert, select
+from sqlalchemy import update as sql_update
+
+from shop.reliability.outbox import Outbox, StoredMessage, resumed
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from shop.reliability.database import Database
+
+BATCH = 100
+POLL_SECONDS = 0.2
+"""Finds what another process on the same database stored, and what a crash left behind."""
+LEASE_SECONDS = 5.0
+"""How long a dead relay keeps the other process of its service waiting."""
+RETRY_SECONDS = 1.0
+
+log = get_logger(__name__)
+
+
+class Publish(Protocol):
+    """Hand one message to the broker; return when the broker has stored it."""
+
+    async def __call__(self, message: StoredMessage) -> None: ...
+
+
+def lease_table(metadata: MetaData) -> Table:
+    """Define the table of one row that says which process relays, and until when."""
+    return Table(
+        "relay_lease",
+        metadata,
+        Column("only", Integer, primary_key=True, autoincrement=False),
+        Column("holder", String(64), nullable=False),
+        Column("until_ns", BigInteger, nullable=False),
+    )
+
+
+class Lease:
+    """Lets one of several relays on a database work at a time, so that messages keep their order."""
+
+    def __init__(self, table: Table) -> None:
+        self.table = table
+        self._holder = uuid4().hex
+        self._until_ns = 0
+
+    @property
+    def fresh(self) -> bool:
+        """Whether this process holds the lease for at least half its time more; then no renewal is needed."""
+        return self._until_ns - time.time_ns() > LEASE_SECONDS * 5e8
+
+    async def take(self, connection: AsyncConnection) -> bool:
+        """Take or renew the lease; return False while another process holds it."""
+        now_ns = time.time_ns()
+        row = (await connection.execute(select(self.table.c.holder, self.table.c.until_ns))).first()
+        if row is not None and row.holder != self._holder and row.until_ns > now_ns:
+            return False
+        values = {"only": 1, "holder": self._holder, "until_ns": now_ns + int(LEASE_SECONDS * 1e9)}
+        await connection.execute((insert if row is None else sql_update)(self.table).values(values))
+        self._until_ns = values["until_ns"]
+        return True
+
+    async def give_up(self, connection: AsyncConnection) -> None:
+        """End the lease now, so that another process need not wait for it."""
+        mine = self.table.c.holder == self._holder
+        await connection.execute(sql_update(self.table).where(mine).values(until_ns=0))
+        self._until_ns = 0
+
+
+class Relay:
+    """A loop that publishes unsent messages until it is cancelled.
+
+    A crash between publishing and marking publishes again: consumers need an inbox. A message that cannot be
+    published keeps those behind it waiting, because they may tell about the same thing.
+    """
+
+    def __init__(self, database: Database, outbox: Outbox, lease: Table, publish: Publish) -> None:
+        self._database = database
+        self._outbox = outbox
+        self._lease = Lease(lease)
+        self._publish = publish
+
+    async def run(self) -> None:
+        """Relay until cancelled; a failed pass is logged and repeated after RETRY_SECONDS."""
+        try:
+            while True:
+                await self._wait()
+                await self._pass_or_back_off()
+        finally:
+            async with self._database.write() as connection:
+                await self._lease.give_up(connection)
+
+    async def relay_once(self) -> int:
+        """Publish one batch and return how many messages were sent; 0 without the lease or without messages."""
+        if not self._lease.fresh and not await self._renew_lease():
+            return 0
+        async with self._database.read() as connection:
+            messages = await self._outbox.unsent(connection, BATCH)
+        if messages:
+            with span("outbox.relay", **{"messaging.batch.message_count": len(messages)}):
+                await self._send(messages)
+        return len(messages)
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(POLL_SECONDS):
+                await self._database.committed.wait()
+        except TimeoutError:
+            return
+
+    async def _pass_or_back_off(self) -> None:
+        self._database.committed.clear()
+        try:
+            while await self.relay_once() == BATCH:
+                pass
+        except Exception as error:  # noqa: BLE001 - whatever went wrong, the messages are safe and wait
+            log.warning("outbox relay failed, will retry", error=repr(error), retry_seconds=RETRY_SECONDS)
+            await asyncio.sleep(RETRY_SECONDS)
+            self._database.committed.set()
+
+    async def _renew_lease(self) -> bool:
+        async with self._database.write() as connection:
+            return await self._lease.take(connection)
+
+    async def _send(self, messages: list[StoredMessage]) -> None:
+        sent: list[int] = []
+        try:
+            for message in messages:
+                with resumed(message.headers):
+                    await self._publish(message)
+                sent.append(message.row_id)
+        finally:
+            if sent:
+                async with self._database.write() as connection:
+                    await self._outbox.mark_sent(connection, sent)

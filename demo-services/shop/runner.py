@@ -1,0 +1,226 @@
+"""The whole shop as processes of one parent: console, broker, services, load."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sys
+import sysconfig
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from shop.child import Child, stop_all
+from shop.ports import LOOPBACK, accepts, free_ports, require_free
+
+START_TIMEOUT_SECONDS = 60.0
+SERVICES_STOP_SECONDS = 5.0
+INFRASTRUCTURE_STOP_SECONDS = 3.0
+"""After the services, so that what they flush last still arrives. Both together stay below 10 s."""
+
+_CONSOLE_READY = re.compile(r"console ready ui=(\S+) otlp=(\S+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to start, and where.
+
+    Attributes:
+        directory: Holds databases, broker store, console data and `logs/`.
+        gateway_port: 0 picks a free one; likewise the console's ports.
+        console: Whether to start the console and send it all signals.
+        load_rate: Orders and look-ups a second; 0 starts no load generator.
+        replicas: Processes of inventory and of payments each.
+        environment: Added to the environment of every service.
+        service_environment: Added to that of one service, by its name.
+    """
+
+    directory: Path
+    gateway_port: int = 0
+    console: bool = True
+    console_port: int = 0
+    otlp_http_port: int = 0
+    otlp_grpc_port: int = 0
+    load_rate: float = 0.0
+    replicas: int = 1
+    environment: Mapping[str, str] = field(default_factory=dict)
+    service_environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+class Shop:
+    """A running shop: `with Shop(Plan(directory)) as shop: ... shop.gateway_url`.
+
+    Raises (on start):
+        PortBusyError: a port of the plan is taken.
+        ChildFailedError: a process ended or did not become ready; all others are stopped by then.
+    """
+
+    def __init__(self, plan: Plan, progress: Callable[[str], None] = lambda _line: None) -> None:
+        self.plan = plan
+        self.children: list[Child] = []
+        self.console_url = ""
+        self.otlp_url = ""
+        self.broker_url = ""
+        self.gateway_url = ""
+        self._progress = progress
+
+    @property
+    def databases(self) -> dict[str, Path]:
+        """The SQLite file of each service, by its name."""
+        names = ("gateway", "orders", "inventory", "payments", "notifications")
+        return {name: self.plan.directory / "databases" / f"{name}.db" for name in names}
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_exc: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Start everything in order of need and return when the gateway is ready."""
+        self._require_ports()
+        (self.plan.directory / "databases").mkdir(parents=True, exist_ok=True)
+        if self.plan.console:
+            self._start_console()
+        self._start_broker()
+        self._start_services()
+        if self.plan.load_rate > 0:
+            rate = {"LOAD_RATE": f"{self.plan.load_rate:g}", "GATEWAY_URL": self.gateway_url}
+            self._start(self._service("load", rate, _always))
+        self._progress("all ready")
+
+    def stop(self) -> None:
+        """End everything, within 8 s and leaving nothing behind; safe to call twice."""
+        infrastructure = [child for child in self.children if child.name in ("console", "nats")]
+        stop_all([child for child in self.children if child not in infrastructure], SERVICES_STOP_SECONDS)
+        stop_all(infrastructure, INFRASTRUCTURE_STOP_SECONDS)
+
+    def check(self) -> None:
+        """Raise ChildFailedError if any process has ended."""
+        for child in self.children:
+            child.check()
+
+    def child(self, name: str) -> Child:
+        """Return the process of that name; replicas are `inventory-1`, `inventory-2`."""
+        return next(child for child in self.children if child.name == name)
+
+    def launch(self, child: Child) -> None:
+        """Start a process, or start it again after it ended, and wait until it is ready."""
+        child.start()
+        child.wait_ready(START_TIMEOUT_SECONDS)
+
+    def _require_ports(self) -> None:
+        require_free(self.plan.gateway_port, "GATEWAY_PORT", "the gateway")
+        if self.plan.console:
+            require_free(self.plan.console_port, "CLEW_CONSOLE_PORT", "the console")
+            require_free(self.plan.otlp_http_port, "CLEW_CONSOLE_OTLP_HTTP_PORT", "OTLP over HTTP")
+            require_free(self.plan.otlp_grpc_port, "CLEW_CONSOLE_OTLP_GRPC_PORT", "OTLP over gRPC")
+
+    def _start_console(self) -> None:
+        plan = self.plan
+        options = {
+            "--host": LOOPBACK,
+            "--port": plan.console_port,
+            "--otlp-http-port": plan.otlp_http_port,
+            "--otlp-grpc-port": plan.otlp_grpc_port,
+            "--data": plan.directory / "console",
+        }
+        arguments = [str(part) for option in options.items() for part in option]
+        command = [sys.executable, "-m", "clew_console", *arguments]
+        console = self._start(self._child("console", command, {}, _console_is_ready))
+        found = _CONSOLE_READY.search(console.log_text())
+        assert found is not None, "the console is ready because it said so"  # noqa: S101
+        self.console_url, self.otlp_url = found.groups()
+
+    def _start_broker(self) -> None:
+        directory = self.plan.directory / "nats"
+        directory.mkdir(parents=True, exist_ok=True)
+        command = [
+            *(str(Path(sysconfig.get_path("scripts")) / "nats-server"), "--addr", LOOPBACK, "--port", str(free_ports(1)[0])),
+            *("--jetstream", "--store_dir", str(directory)),
+        ]
+        port = command[4]
+        self.broker_url = f"nats://{LOOPBACK}:{port}"
+        self._start(self._child("nats", command, {}, lambda _child: accepts(int(port))))
+
+    def _start_services(self) -> None:
+        count = self.plan.replicas
+        orders, *others = free_ports(1 + 2 * count)
+        ports = {"orders": [orders], "inventory": others[:count], "payments": others[count:]}
+        for name in ports:
+            for number, port in enumerate(ports[name], 1):
+                replica = name if len(ports[name]) == 1 else f"{name}-{number}"
+                self._start(self._service(replica, {"GRPC_ADDRESS": f"{LOOPBACK}:{port}"}, _accepts(port)))
+        self._start(self._service("notifications", {}, _says_ready))
+        port = self.plan.gateway_port or free_ports(1)[0]
+        self.gateway_url = f"http://{LOOPBACK}:{port}"
+        environment = {
+            "GATEWAY_PORT": str(port),
+            "ORDERS_ADDR": _target(ports["orders"]),
+            "INVENTORY_ADDR": _target(ports["inventory"]),
+        }
+        self._start(self._service("gateway", environment, lambda _child: _is_healthy(self.gateway_url)))
+
+    def _service(self, replica: str, environment: Mapping[str, str], is_ready: Callable[[Child], bool]) -> Child:
+        name = replica.partition("-")[0]
+        command = [sys.executable, "-m", f"shop.{name}"]
+        own = {
+            "BROKER_URL": self.broker_url,
+            "OTEL_SERVICE_NAME": name,
+            "OTEL_METRIC_EXPORT_INTERVAL": "5000",
+            **({"DATABASE_URL": f"sqlite+aiosqlite:///{self.databases[name]}"} if name in self.databases else {}),
+            **({"OTEL_EXPORTER_OTLP_ENDPOINT": self.otlp_url} if self.otlp_url else {"OTEL_SDK_DISABLED": "true"}),
+            **environment,
+            **self.plan.environment,
+            **self.plan.service_environment.get(name, {}),
+        }
+        return self._child(replica, command, own, is_ready)
+
+    def _child(
+        self, name: str, command: list[str], environment: Mapping[str, str], is_ready: Callable[[Child], bool]
+    ) -> Child:
+        log_path = self.plan.directory / "logs" / f"{name}.log"
+        return Child(name, command, {**os.environ, "PYTHONUNBUFFERED": "1", **environment}, log_path, is_ready)
+
+    def _start(self, child: Child) -> Child:
+        self.children.append(child)
+        self._progress(f"starting {child.name}")
+        self.launch(child)
+        return child
+
+
+def _target(ports: list[int]) -> str:
+    return "ipv4:" + ",".join(f"{LOOPBACK}:{port}" for port in ports)
+
+
+def _accepts(port: int) -> Callable[[Child], bool]:
+    return lambda _child: accepts(port)
+
+
+def _always(_child: Child) -> bool:
+    return True
+
+
+def _says_ready(child: Child) -> bool:
+    return "service ready" in child.log_text()
+
+
+def _console_is_ready(child: Child) -> bool:
+    return _CONSOLE_READY.search(child.log_text()) is not None
+
+
+def _is_healthy(gateway_url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{gateway_url}/health/ready", timeout=3) as answer:  # noqa: S310 - http on loopback
+            return json.load(answer)["status"] == "ok"
+    except (OSError, ValueError, urllib.error.URLError):
+        return False
