@@ -67,6 +67,7 @@ class Shop:
         self.broker_url = ""
         self.gateway_url = ""
         self._progress = progress
+        self._cancelled: Callable[[], bool] = lambda: False
 
     @property
     def databases(self) -> dict[str, Path]:
@@ -85,8 +86,13 @@ class Shop:
     def __exit__(self, *_exc: object) -> None:
         self.stop()
 
-    def start(self) -> None:
-        """Start everything in order of need and return when the gateway is ready."""
+    def start(self, cancelled: Callable[[], bool] = lambda: False) -> None:
+        """Start everything in order of need and return when the gateway is ready.
+
+        Raises:
+            InterruptedError: `cancelled` said so; what was started still runs, call stop().
+        """
+        self._cancelled = cancelled
         self._require_ports()
         (self.plan.directory / "databases").mkdir(parents=True, exist_ok=True)
         if self.plan.console:
@@ -116,7 +122,7 @@ class Shop:
     def launch(self, child: Child) -> None:
         """Start a process, or start it again after it ended, and wait until it is ready."""
         child.start()
-        child.wait_ready(START_TIMEOUT_SECONDS)
+        child.wait_ready(START_TIMEOUT_SECONDS, self._cancelled)
 
     def _require_ports(self) -> None:
         require_free(self.plan.gateway_port, "GATEWAY_PORT", "the gateway")
@@ -144,23 +150,31 @@ class Shop:
     def _start_broker(self) -> None:
         directory = self.plan.directory / "nats"
         directory.mkdir(parents=True, exist_ok=True)
-        command = [
-            *(str(Path(sysconfig.get_path("scripts")) / "nats-server"), "--addr", LOOPBACK, "--port", str(free_ports(1)[0])),
-            *("--jetstream", "--store_dir", str(directory)),
-        ]
-        port = command[4]
+        port = free_ports(1)[0]
+        program = str(Path(sysconfig.get_path("scripts")) / "nats-server")
+        command = [program, "--addr", LOOPBACK, "--port", str(port), "--jetstream", "--store_dir", str(directory)]
         self.broker_url = f"nats://{LOOPBACK}:{port}"
-        self._start(self._child("nats", command, {}, lambda _child: accepts(int(port))))
+        self._start(self._child("nats", command, {}, lambda _child: accepts(port)))
 
     def _start_services(self) -> None:
+        """Start all at once, since each waits for what it needs; then wait for each."""
         count = self.plan.replicas
         orders, *others = free_ports(1 + 2 * count)
         ports = {"orders": [orders], "inventory": others[:count], "payments": others[count:]}
-        for name in ports:
-            for number, port in enumerate(ports[name], 1):
-                replica = name if len(ports[name]) == 1 else f"{name}-{number}"
-                self._start(self._service(replica, {"GRPC_ADDRESS": f"{LOOPBACK}:{port}"}, _accepts(port)))
-        self._start(self._service("notifications", {}, _says_ready))
+        services = [self._replica(name, port, number) for name in ports for number, port in enumerate(ports[name], 1)]
+        services += [self._service("notifications", {}, _says_ready), self._gateway(ports)]
+        self._progress(f"starting {', '.join(child.name for child in services)}")
+        self.children += services
+        for child in services:
+            child.start()
+        for child in services:
+            child.wait_ready(START_TIMEOUT_SECONDS, self._cancelled)
+
+    def _replica(self, name: str, port: int, number: int) -> Child:
+        replica = name if self.plan.replicas == 1 or name == "orders" else f"{name}-{number}"
+        return self._service(replica, {"GRPC_ADDRESS": f"{LOOPBACK}:{port}"}, lambda _child: accepts(port))
+
+    def _gateway(self, ports: Mapping[str, list[int]]) -> Child:
         port = self.plan.gateway_port or free_ports(1)[0]
         self.gateway_url = f"http://{LOOPBACK}:{port}"
         environment = {
@@ -168,7 +182,7 @@ class Shop:
             "ORDERS_ADDR": _target(ports["orders"]),
             "INVENTORY_ADDR": _target(ports["inventory"]),
         }
-        self._start(self._service("gateway", environment, lambda _child: _is_healthy(self.gateway_url)))
+        return self._service("gateway", environment, lambda _child: _is_healthy(self.gateway_url))
 
     def _service(self, replica: str, environment: Mapping[str, str], is_ready: Callable[[Child], bool]) -> Child:
         name = replica.partition("-")[0]
@@ -200,10 +214,6 @@ class Shop:
 
 def _target(ports: list[int]) -> str:
     return "ipv4:" + ",".join(f"{LOOPBACK}:{port}" for port in ports)
-
-
-def _accepts(port: int) -> Callable[[Child], bool]:
-    return lambda _child: accepts(port)
 
 
 def _always(_child: Child) -> bool:

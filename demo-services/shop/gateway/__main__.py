@@ -3,8 +3,8 @@
 import os
 
 import uvicorn
-from instrumentation import instrument
 
+from instrumentation import instrument
 from shop.gateway.app import create_app
 from shop.gateway.settings import Settings
 

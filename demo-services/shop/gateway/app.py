@@ -88,7 +88,7 @@ def _add_health_routes(app: FastAPI, services: Services, database: Database) -> 
 async def _answers(database: Database) -> bool:
     try:
         await database.ping()
-    except Exception:  # noqa: BLE001 - whatever is wrong with it, it does not answer
+    except Exception:
         return False
     return True
 

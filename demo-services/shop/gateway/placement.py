@@ -90,9 +90,7 @@ class Placement:
             skus = list(answer.unknown_skus)
             raise ProblemError(422, "unknown-sku", f"no such product: {', '.join(skus)}", {"skus": skus})
         price = {product.sku: product.price_cents for product in answer.products}
-        return [
-            OrderLine(sku=item.sku, quantity=item.quantity, price_cents=price[item.sku]) for item in request.items
-        ]
+        return [OrderLine(sku=item.sku, quantity=item.quantity, price_cents=price[item.sku]) for item in request.items]
 
 
 def _key_reused() -> ProblemError:

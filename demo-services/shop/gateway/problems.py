@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import grpc
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from instrumentation import get_logger
 from starlette.exceptions import HTTPException
+
+from instrumentation import get_logger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

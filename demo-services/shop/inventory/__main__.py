@@ -5,7 +5,6 @@ import os
 from functools import partial
 
 from instrumentation import instrument
-
 from shop.contracts import inventory_pb2_grpc
 from shop.contracts.events import OrderCreated, ReleaseStock
 from shop.inventory.service import InventoryServicer

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from instrumentation import get_logger
 from opentelemetry import metrics
 from sqlalchemy import delete, insert, select, update
 
+from instrumentation import get_logger
 from shop.contracts.events import Event, OrderCreated, ReleaseStock, StockRejected, StockReleased, StockReserved
 from shop.inventory.tables import CATALOGUE, decisions, inbox, outbox, products, reservations
 

@@ -4,7 +4,6 @@ import asyncio
 import os
 
 from instrumentation import instrument
-
 from shop.contracts.events import OrderCancelled, OrderConfirmed
 from shop.notifications.postbox import Postbox
 from shop.notifications.settings import Settings

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from instrumentation import get_logger
 from sqlalchemy import insert
 
+from instrumentation import get_logger
 from shop.notifications.tables import inbox, notifications
 
 if TYPE_CHECKING:

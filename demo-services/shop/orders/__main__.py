@@ -6,7 +6,6 @@ import time
 from functools import partial
 
 from instrumentation import instrument
-
 from shop.contracts import orders_pb2_grpc
 from shop.orders.consumers import subscribe
 from shop.orders.ledger import Ledger

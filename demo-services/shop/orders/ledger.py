@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from instrumentation import get_logger
 from opentelemetry import metrics
 from pydantic import TypeAdapter
 from sqlalchemy import Row, func, insert, select, update
 
+from instrumentation import get_logger
 from shop.contracts.events import Event, Line, OrderCancelled, OrderConfirmed, OrderCreated, RefundPayment, ReleaseStock
 from shop.orders.saga import FIRST_STEP, Command, State, Transition, Trigger, transition
 from shop.orders.tables import inbox, orders, outbox, steps
@@ -194,8 +194,6 @@ def _message(command: Command, order: Order, reason: str) -> Event:
         case Command.RELEASE:
             return ReleaseStock(order_id=order.order_id)
         case Command.CONFIRM:
-            return OrderConfirmed(
-                order_id=order.order_id, customer_id=order.customer_id, total_cents=order.total_cents
-            )
+            return OrderConfirmed(order_id=order.order_id, customer_id=order.customer_id, total_cents=order.total_cents)
         case Command.CANCEL:
             return OrderCancelled(order_id=order.order_id, customer_id=order.customer_id, reason=reason)

@@ -81,11 +81,11 @@ def _to_message(order: Order) -> pb.Order:
         status=status,
         reason=order.reason if order.state is State.CANCELLED else "",
         total_cents=order.total_cents,
-        lines=[pb.OrderLine(sku=line.sku, quantity=line.quantity, price_cents=line.price_cents) for line in order.lines],
+        lines=[
+            pb.OrderLine(sku=line.sku, quantity=line.quantity, price_cents=line.price_cents) for line in order.lines
+        ],
     )
 
 
 def _to_step(step: Step) -> pb.OrderStep:
-    return pb.OrderStep(
-        sequence=step.sequence, name=step.name, at_unix_ms=step.at_unix_ms, final=step.name in _STATUS
-    )
+    return pb.OrderStep(sequence=step.sequence, name=step.name, at_unix_ms=step.at_unix_ms, final=step.name in _STATUS)

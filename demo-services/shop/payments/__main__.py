@@ -4,7 +4,6 @@ import asyncio
 import os
 
 from instrumentation import instrument
-
 from shop.contracts import payments_pb2_grpc
 from shop.contracts.events import RefundPayment, StockReserved
 from shop.payments.service import PaymentsServicer

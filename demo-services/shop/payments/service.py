@@ -33,6 +33,4 @@ class PaymentsServicer(payments_pb2_grpc.PaymentsServicer):
         payment = await self._till.get(request.order_id)
         if payment is None:
             await context.abort(grpc.StatusCode.NOT_FOUND, f"no payment for order {request.order_id!r}")
-        return pb.Payment(
-            order_id=payment.order_id, status=_STATUS[payment.status], amount_cents=payment.amount_cents
-        )
+        return pb.Payment(order_id=payment.order_id, status=_STATUS[payment.status], amount_cents=payment.amount_cents)

@@ -6,10 +6,10 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from instrumentation import get_logger
 from opentelemetry import metrics
 from sqlalchemy import insert, select, update
 
+from instrumentation import get_logger
 from shop.contracts.events import Event, PaymentCharged, PaymentDeclined, PaymentRefunded, RefundPayment, StockReserved
 from shop.payments.tables import entries, idempotency_keys, inbox, outbox, payments
 from shop.reliability.idempotency import fingerprint

@@ -9,7 +9,7 @@ import json
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from opentelemetry import context, propagate
 from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Row, String, Table, Text, func, insert, select
@@ -18,19 +18,31 @@ from sqlalchemy import update as sql_update
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from opentelemetry.trace import SpanContext
     from sqlalchemy.ext.asyncio import AsyncConnection
+
+_LINK_KEY = "instrumentation.link"
+"""Context key under which the kit looks for a link to add to PRODUCER spans."""
 
 
 class Message(Protocol):
-    """What a service publishes: `event_id` is unique, `about` is the id of the thing it tells about."""
+    """What a service publishes; its class says where."""
+
+    subject: ClassVar[str]
 
     @property
-    def event_id(self) -> str: ...
+    def event_id(self) -> str:
+        """Unique over all services."""
+        ...
+
     @property
-    def subject(self) -> str: ...
-    @property
-    def about(self) -> str: ...
-    def to_json(self) -> str: ...
+    def about(self) -> str:
+        """The id of the thing it tells about."""
+        ...
+
+    def to_json(self) -> str:
+        """Return its body."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +122,15 @@ class Outbox:
 
 
 @contextmanager
-def resumed(headers: dict[str, str]) -> Iterator[None]:
-    """Continue the trace that stored `headers`: what is stored or published inside belongs to it."""
-    token = context.attach(propagate.extract(headers))
+def resumed(headers: dict[str, str], link: SpanContext | None = None) -> Iterator[None]:
+    """Continue the trace that stored `headers`: what is stored or published inside belongs to it.
+
+    Args:
+        headers: As stored with a message; without trace context in them the current trace goes on.
+        link: A span of another trace that what is published inside shall link to.
+    """
+    restored = propagate.extract(headers)
+    token = context.attach(restored if link is None else context.set_value(_LINK_KEY, link, restored))
     try:
         yield
     finally:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import aio as health
+
 from instrumentation import get_logger
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ import time
 from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
 
-from instrumentation import get_logger, span
+from opentelemetry import trace
 from sqlalchemy import BigInteger, Column, Integer, MetaData, String, Table, insert, select
 from sqlalchemy import update as sql_update
 
+from instrumentation import get_logger, span
 from shop.reliability.outbox import Outbox, StoredMessage, resumed
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ log = get_logger(__name__)
 class Publish(Protocol):
     """Hand one message to the broker; return when the broker has stored it."""
 
-    async def __call__(self, message: StoredMessage) -> None: ...
+    async def __call__(self, message: StoredMessage) -> None:
+        """Raise if the broker may not have it."""
+        ...
 
 
 def lease_table(metadata: MetaData) -> Table:
@@ -122,7 +125,7 @@ class Relay:
         try:
             while await self.relay_once() == BATCH:
                 pass
-        except Exception as error:  # noqa: BLE001 - whatever went wrong, the messages are safe and wait
+        except Exception as error:
             log.warning("outbox relay failed, will retry", error=repr(error), retry_seconds=RETRY_SECONDS)
             await asyncio.sleep(RETRY_SECONDS)
             self._database.committed.set()
@@ -133,9 +136,10 @@ class Relay:
 
     async def _send(self, messages: list[StoredMessage]) -> None:
         sent: list[int] = []
+        loop_span = trace.get_current_span().get_span_context()
         try:
             for message in messages:
-                with resumed(message.headers):
+                with resumed(message.headers, link=loop_span):
                     await self._publish(message)
                 sent.append(message.row_id)
         finally:

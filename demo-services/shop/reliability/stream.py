@@ -28,6 +28,8 @@ FETCH = 32
 PUBLISH_TIMEOUT_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
+_broker_log = logging.getLogger(f"{__name__}.broker")
+_broker_log.setLevel(logging.WARNING)  # below, FastStream tells of each of its tasks
 
 
 class Acknowledge(BaseMiddleware):
@@ -84,7 +86,7 @@ class Stream:
             reconnect_time_wait=1,
             graceful_timeout=3.0,
             middlewares=(Acknowledge,),
-            logger=logging.getLogger("faststream"),
+            logger=_broker_log,
             log_level=logging.DEBUG,
         )
 
