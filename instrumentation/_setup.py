@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from importlib.util import find_spec
+from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
 from instrumentation import _providers
@@ -51,6 +52,7 @@ class Telemetry:
         for warning in settings.warnings:
             self._diagnostics.always(warning)
         self._undos: list[Callable[[], None]] = []
+        self._stop_by: float | None = None
         self._store = MetricStore()
         self._identity = Identity(settings)
         self._exports = Exports(settings, self._store, self._identity, self._diagnostics)
@@ -83,7 +85,7 @@ class Telemetry:
         Returns:
             Whether everything was delivered in time.
         """
-        return self._exports.shutdown(self.settings.shutdown_seconds if timeout is None else timeout)
+        return self._exports.shutdown(self._seconds_left() if timeout is None else timeout)
 
     def uninstrument(self) -> None:
         """Give every library, logger and application back as it was, then shut down."""
@@ -125,11 +127,13 @@ class Telemetry:
 
     def wrap_new_applications(self) -> None:
         """Instrument every Starlette and FastAPI application that is made from now on, for code that cannot call us."""
-        for module, name in (("starlette.applications", "Starlette"), ("fastapi.applications", "FastAPI")):
+        for module, name in (("starlette.applications", "Starlette"), ("fastapi", "FastAPI")):
             self._undos.append(when_imported(module, partial(self._wrap_class, module, name)))
 
     def _wrap_class(self, module: str, name: str) -> None:
         starlette = importlib.import_module("instrumentation.integrations.starlette")
+        if module == "fastapi":  # it makes an application to learn the defaults from, which must not be wrapped
+            importlib.import_module("instrumentation.integrations.fastapi")
         self._undos.append(starlette.wrap_new(getattr(sys.modules[module], name), self.wrap))
 
     def _middleware(self, inner: ASGIApp, hooks: "_Hooks", find_route: FindRoute) -> ASGIApp:
@@ -165,12 +169,22 @@ class Telemetry:
             if find_spec(library) is not None:
                 self._undos.append(when_imported(library, partial(self._install, library, module)))
         self._undos.append(adopt_uvicorn(access_log=self.settings.access_log))
-        self._undos.append(at_exit(self.shutdown_once))
+        self._undos.append(at_exit(self._shutdown_at_exit))
         if "prometheus" in self.settings.metrics.exporters:
             self._serve_metrics()
 
-    def shutdown_once(self) -> None:
-        """Shut down, as the end of the process asks for."""
+    def flush_before_exit(self) -> None:
+        """Deliver what is queued when a server is about to stop; the shutdown that follows shares the deadline."""
+        self.flush(self._seconds_left())
+
+    def _seconds_left(self) -> float:
+        """Return what is left of `CLEW_SHUTDOWN_TIMEOUT` since the process began to stop, at least 0.1."""
+        now = monotonic()
+        if self._stop_by is None:
+            self._stop_by = now + self.settings.shutdown_seconds
+        return max(0.1, self._stop_by - now)
+
+    def _shutdown_at_exit(self) -> None:
         self.shutdown()
 
     def _install(self, library: str, module: str) -> None:
@@ -189,12 +203,10 @@ class Telemetry:
         """Render `/metrics`: body and content type."""
         return scrape.render(self._store, self._identity.attributes(), accept)
 
-    def start_loop_monitor(self) -> None:
-        """Measure the delay of the event loop that runs now."""
+    def server_started(self) -> None:
+        """Watch the event loop that runs now, and take over the loggers that the server set up after `instrument`."""
+        self._stop_by = None
         self._process.start_loop_monitor()
-
-    def adopt_late_loggers(self) -> None:
-        """Take over the loggers that a server has set up after `instrument`."""
         self._undos.append(adopt_uvicorn(access_log=self.settings.access_log))
 
 
@@ -213,12 +225,11 @@ class _Hooks:
 
     async def started(self) -> None:
         """Adopt what the server set up after `instrument`."""
-        self._telemetry.adopt_late_loggers()
-        self._telemetry.start_loop_monitor()
+        self._telemetry.server_started()
 
     async def stopping(self) -> None:
         """Deliver what is queued while the server still waits for us."""
-        await asyncio.to_thread(self._telemetry.flush, self._telemetry.settings.shutdown_seconds)
+        await asyncio.to_thread(self._telemetry.flush_before_exit)
 
 
 class _Off(Telemetry):

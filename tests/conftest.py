@@ -1,8 +1,13 @@
 """What every test of the kit may use: sinks that keep what they are given, and spans made on them."""
 
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 
@@ -12,6 +17,12 @@ from instrumentation.signals.log import LogEmitter
 from instrumentation.signals.metric import MetricStore
 from instrumentation.signals.signals import Signals
 from instrumentation.signals.span import SpanSettings, TracerProvider
+
+REQUESTS = {
+    "/v1/traces": ExportTraceServiceRequest,
+    "/v1/logs": ExportLogsServiceRequest,
+    "/v1/metrics": ExportMetricsServiceRequest,
+}
 
 
 class Recorded(list):
@@ -74,3 +85,77 @@ def plain(attributes):
 @pytest.fixture(name="plain")
 def _plain():
     return plain
+
+
+class OtlpSink:
+    """A real OTLP/HTTP receiver on loopback that keeps what it is sent, decoded by the official protobufs.
+
+    Attributes:
+        endpoint: Its URL.
+    """
+
+    def __init__(self):
+        self.requests = []
+        self._arrived = threading.Condition()
+        sink = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["content-length"]))
+                with sink._arrived:
+                    sink.requests.append((self.path, REQUESTS[self.path].FromString(body)))
+                    sink._arrived.notify_all()
+                self.send_response(200)
+                self.send_header("content-type", "application/x-protobuf")
+                self.send_header("content-length", "0")
+                self.end_headers()
+
+            def log_message(self, *_args):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.endpoint = f"http://127.0.0.1:{self.server.server_port}"
+        self._thread = threading.Thread(target=self.server.serve_forever, args=(0.05,))
+        self._thread.start()
+
+    def close(self):
+        """Stop receiving."""
+        self.server.shutdown()
+        self.server.server_close()
+        self._thread.join()
+
+    def resources(self, signal):
+        """Return the (resource, scope, record) triples of `traces`, `logs` or `metrics`."""
+        parts = {
+            "traces": ("resource_spans", "scope_spans", "spans"),
+            "logs": ("resource_logs", "scope_logs", "log_records"),
+            "metrics": ("resource_metrics", "scope_metrics", "metrics"),
+        }[signal]
+        with self._arrived:
+            requests = [request for path, request in self.requests if path == f"/v1/{signal}"]
+        return [
+            (resource.resource, scope.scope, record)
+            for request in requests
+            for resource in getattr(request, parts[0])
+            for scope in getattr(resource, parts[1])
+            for record in getattr(scope, parts[2])
+        ]
+
+    def records(self, signal):
+        """Return the records of a signal."""
+        return [record for _, _, record in self.resources(signal)]
+
+    def wait_for(self, condition, seconds=10):
+        """Wait until `condition()` is true of what has arrived."""
+        with self._arrived:
+            assert self._arrived.wait_for(condition, seconds), "not within the time"
+
+
+@pytest.fixture
+def otlp_sink():
+    """A real OTLP/HTTP receiver."""
+    sink = OtlpSink()
+    yield sink
+    sink.close()

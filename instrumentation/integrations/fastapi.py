@@ -9,6 +9,9 @@ from fastapi import routing as fastapi_routing
 from instrumentation.integrations.asgi import ASGIApp, Receive, Scope, Send
 
 
+_DEFAULT_TELEMETRY = getattr(FastAPI(), "_telemetry", None)
+
+
 def expand(routes: Iterable[Any]) -> Iterable[Any]:
     """Flatten included routers to routes with their full path; older versions copy them, prefixed, when including."""
     flatten = getattr(fastapi_routing, "iter_route_contexts", None)
@@ -32,4 +35,4 @@ def is_fastapi(app: object) -> bool:
 
 def has_own_telemetry(app: FastAPI) -> bool:
     """Tell whether the application was made with `telemetry=`: then its requests are its own to observe."""
-    return getattr(app, "_telemetry", None) != getattr(FastAPI(), "_telemetry", None)
+    return getattr(app, "_telemetry", None) != _DEFAULT_TELEMETRY
