@@ -65,18 +65,16 @@ class Child:
         if self.process is not None and self.process.poll() is not None:
             raise ChildFailedError(f"{self.name} ended with {_exit_text(self.process.returncode)}\n{self.tail()}")
 
-    def wait_ready(self, timeout_seconds: float, cancelled: Callable[[], bool] = lambda: False) -> None:
-        """Wait until it serves.
+    def wait_ready(self, timeout_seconds: float, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Wait until it serves; `meanwhile` is called now and then, and may raise to end the waiting.
 
         Raises:
             ChildFailedError: it ended, or is not ready after `timeout_seconds`.
-            InterruptedError: `cancelled` said so.
         """
         deadline = time.monotonic() + timeout_seconds
         while not self.is_ready(self):
             self.check()
-            if cancelled():
-                raise InterruptedError(f"stopped while {self.name} was starting")
+            meanwhile()
             if time.monotonic() > deadline:
                 raise ChildFailedError(f"{self.name} is not ready after {timeout_seconds:g} s\n{self.tail()}")
             time.sleep(0.05)

@@ -122,7 +122,12 @@ class Shop:
     def launch(self, child: Child) -> None:
         """Start a process, or start it again after it ended, and wait until it is ready."""
         child.start()
-        child.wait_ready(START_TIMEOUT_SECONDS, self._cancelled)
+        child.wait_ready(START_TIMEOUT_SECONDS, self._watch)
+
+    def _watch(self) -> None:
+        if self._cancelled():
+            raise InterruptedError("stopped while starting")
+        self.check()
 
     def _require_ports(self) -> None:
         require_free(self.plan.gateway_port, "GATEWAY_PORT", "the gateway")
@@ -168,7 +173,7 @@ class Shop:
         for child in services:
             child.start()
         for child in services:
-            child.wait_ready(START_TIMEOUT_SECONDS, self._cancelled)
+            child.wait_ready(START_TIMEOUT_SECONDS, self._watch)
 
     def _replica(self, name: str, port: int, number: int) -> Child:
         replica = name if self.plan.replicas == 1 or name == "orders" else f"{name}-{number}"
