@@ -68,7 +68,7 @@ class SignalSettings:
     )
     endpoint: str = _signal_row(
         _ENDPOINT,
-        "URL of the receiver. The general variable and the argument get `/v1/<signal>` appended, the signal's own does not.",
+        "URL of the receiver. `/v1/<signal>` is appended to the general variable and the argument, not to the other.",
         Url(),
         "ENDPOINT",
     )

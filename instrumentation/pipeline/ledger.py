@@ -4,6 +4,8 @@
 record is in exactly one of them. Records that wait are counted by `len()` of their queue, all others under one lock.
 """
 
+import os
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from threading import RLock
@@ -14,8 +16,8 @@ Reason = Literal["queue_full", "too_big", "encode_error", "rejected", "timeout",
 
 `queue_full`: no room in the memory bound. `too_big`: over 1 MiB, or refused with 413 by itself. `encode_error`: could
 not be put into a request. `rejected`: the receiver refused it for good. `timeout`: not delivered within the retry time.
-`shutdown`: not delivered by the last deadline. `disk_full`: the line could not be written. `fork`: inherited by a
-forked child; not a loss, as the parent keeps and sends its own copy.
+`shutdown`: not delivered by the last deadline. `disk_full`: the line could not be written (disk full, reader gone).
+`fork`: inherited by a forked child; not a loss, as the parent keeps and sends its own copy.
 """
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
@@ -54,7 +56,7 @@ class Account:
         waiting: Returns the number of records in the queue.
     """
 
-    __slots__ = ("delivered", "dropped", "held", "lock", "waiting")
+    __slots__ = ("_closed", "delivered", "dropped", "held", "lock", "waiting")
 
     def __init__(self, lock: RLock) -> None:  # pyright: ignore[reportGeneralTypeIssues]
         self.lock = lock
@@ -65,6 +67,7 @@ class Account:
         """Start again from nothing."""
         self.delivered = 0
         self.held = 0
+        self._closed = False
         self.dropped: dict[Reason, int] = dict.fromkeys(REASONS, 0)
 
     def drop(self, reason: Reason, records: int = 1) -> None:
@@ -73,11 +76,30 @@ class Account:
             self.dropped[reason] += records
 
     def settle(self, delivered: int, reason: Reason = "rejected", dropped: int = 0) -> None:
-        """Move held records to delivered and dropped."""
+        """Move held records to delivered and dropped. After `abandon` they are counted already."""
         with self.lock:
+            if self._closed:
+                return
             self.held -= delivered + dropped
             self.delivered += delivered
             self.dropped[reason] += dropped
+
+    def hold(self, records: int) -> None:
+        """Count records that were taken from no queue."""
+        with self.lock:
+            self.held += 0 if self._closed else records
+
+    def abandon(self) -> None:
+        """Count what is held as dropped `shutdown`, for good: a sender that is stuck may come back later."""
+        with self.lock:
+            self.dropped["shutdown"] += self.held
+            self.held = 0
+            self._closed = True
+
+    def lost(self) -> int:
+        """Count the records lost, whatever the reason; `fork` is no loss."""
+        with self.lock:
+            return sum(self.dropped.values()) - self.dropped["fork"]
 
     def books(self) -> SignalBooks:
         """Return the counts; exact, as no record moves while the lock is held but into the queue."""
@@ -93,6 +115,12 @@ class Ledger:
     def __init__(self) -> None:
         self._lock = RLock()
         self._accounts: dict[str, Account] = {}
+        self._heirs: list[Callable[[], None]] = []
+        os.register_at_fork(after_in_child=_forked(weakref.ref(self)))
+
+    def after_fork(self, begin_anew: Callable[[], None]) -> None:
+        """Call `begin_anew` in each forked child, once the inherited records are counted."""
+        self._heirs.append(begin_anew)
 
     def account(self, signal: str) -> Account:
         """Return the signal's account, opened on first use."""
@@ -105,13 +133,23 @@ class Ledger:
             return Books({signal: account.books() for signal, account in self._accounts.items()})
 
     def forget_parent(self) -> None:
-        """Start a forked child's books: a new lock, and nothing but what it inherited, counted as dropped `fork`.
-
-        Call in the child before its queues are emptied.
-        """
+        """Start a forked child's books: a new lock, and nothing but what it inherited, counted as dropped `fork`."""
         self._lock = RLock()
         for account in self._accounts.values():
             account.lock = self._lock
             inherited = account.held + account.waiting()
             account.clear()
             account.dropped["fork"] = inherited
+        for begin_anew in self._heirs:
+            begin_anew()
+
+
+def _forked(reference: "weakref.ref[Ledger]") -> Callable[[], None]:
+    """Return a fork hook that does not keep its ledger alive."""
+
+    def after_in_child() -> None:
+        ledger = reference()
+        if ledger is not None:
+            ledger.forget_parent()
+
+    return after_in_child

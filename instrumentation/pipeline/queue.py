@@ -9,17 +9,23 @@ corrected at every drain.
 """
 
 from collections import deque
+from collections.abc import Callable
 from sys import maxsize
+from threading import Lock
 
 from instrumentation.pipeline.doorbell import Doorbell
 from instrumentation.pipeline.ledger import Account, Reason
 
 RECORD_OVERHEAD_BYTES = 112
-"""What a queued record costs beside its own bytes: tuple (72), header of the bytes object (33), slot of the deque (8)."""
+"""What a queued record costs beside its own bytes: the tuple 72, the bytes object's header 33, the deque's slot 8."""
 MAX_RECORD_BYTES = 1024 * 1024
 
 Record = tuple[bytes, bytes]
 """InstrumentationScope message and record message."""
+
+
+def _nothing() -> None:
+    return
 
 
 class Budget:
@@ -27,32 +33,51 @@ class Budget:
 
     Attributes:
         held: Bytes held, softly counted; queues add, the flusher corrects.
-        line: Beyond this many bytes `add` takes its slow path: `wake_bytes` while the bell may ring, else `max_bytes`.
+        line: Beyond this many bytes `add` takes its slow path: -1 before the flusher's thread runs and after it has
+            ended, `wake_bytes` while the bell may ring, else `max_bytes`.
+        start: Starts the flusher's thread; called by the first `add`.
     """
 
-    __slots__ = ("bell", "held", "line", "max_bytes", "wake_bytes")
+    __slots__ = ("_closed", "_first", "bell", "held", "line", "max_bytes", "start", "wake_bytes")
 
     def __init__(self, max_bytes: int = 16 * MAX_RECORD_BYTES, wake_bytes: int | None = None) -> None:
         self.max_bytes = max_bytes
         self.wake_bytes = max_bytes // 16 if wake_bytes is None else wake_bytes
-        self.bell = Doorbell()
-        self.held = 0
-        self.line = self.wake_bytes
+        self.start: Callable[[], None] = _nothing
+        self.reset()
 
-    def ring(self) -> None:
-        """Wake the flusher, once until `rearm`."""
-        self.line = self.max_bytes
-        self.bell.ring()
+    @property
+    def closed(self) -> bool:
+        """Whether the pipeline has shut down."""
+        return self._closed
+
+    def wake(self) -> None:
+        """Start the flusher if need be; ring its bell, once until `rearm`, if a wake's worth is held."""
+        if self._first.acquire(blocking=False):  # never released: of many threads exactly one starts the flusher
+            self.line = self.wake_bytes
+            self.start()
+        if self.held > self.line:
+            self.line = self.max_bytes
+            self.bell.ring()
 
     def rearm(self, held: int) -> None:
-        """Correct the byte count, and let the bell ring again if there is less than a wake's worth."""
+        """Correct the byte count, and let the bell ring again if no more than a wake's worth is held."""
         self.held = held
-        self.line = self.wake_bytes if held <= self.wake_bytes else self.max_bytes
+        if self._first.locked() and not self._closed:
+            self.line = self.wake_bytes if held <= self.wake_bytes else self.max_bytes
+
+    def close(self) -> None:
+        """Refuse all further records, as `shutdown`."""
+        self._closed = True
+        self.line = -1
 
     def reset(self) -> None:
-        """Start a forked child's budget: nothing held, a new bell."""
+        """Begin, in a new process or a forked child: nothing held, a new bell, the thread not started."""
         self.bell = Doorbell()
-        self.rearm(0)
+        self.held = 0
+        self.line = -1
+        self._first = Lock()
+        self._closed = False
 
 
 class RecordQueue:
@@ -80,7 +105,7 @@ class RecordQueue:
     def add(self, scope: bytes, record: bytes) -> None:
         """Queue one encoded record; drop it if it is over 1 MiB or there is no room. Any thread; never blocks.
 
-        Measured: 0.13 µs. Every branch that is rare lies behind one comparison.
+        Measured: 0.22 µs, of which 0.065 are the append of a new tuple.
         """
         budget = self._budget
         held = budget.held + len(record) + 112  # RECORD_OVERHEAD_BYTES; a constant, as a global costs a look-up
@@ -97,12 +122,13 @@ class RecordQueue:
             return
         self._budget.held = held
         self._append((scope, record))
-        if held > self._budget.line:
-            self._budget.ring()
+        self._budget.wake()
 
     def _refusal(self, record: bytes, held: int) -> Reason | None:
         if len(record) > MAX_RECORD_BYTES:
             return "too_big"
+        if self._budget.closed:
+            return "shutdown"
         full = held > self._budget.max_bytes or len(self._records) >= self._max_records
         return "queue_full" if full else None
 
