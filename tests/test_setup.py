@@ -105,7 +105,11 @@ def test_one_request_gives_three_signals(serve, otlp_sink, plain):
     out, err = process.communicate(timeout=20)
 
     spans = otlp_sink.records("traces")
-    assert {span.name for span in spans} == {"GET /hello/{name}", "work"}
+    assert sorted(span.name for span in spans) == ["GET /hello/{name}", "work"]
+    assert [line for line in page.splitlines() if line.startswith("http_server_request_duration_seconds_count")] == [
+        'http_server_request_duration_seconds_count{http_request_method="GET",http_response_status_code="200",'
+        'http_route="/hello/{name}",url_scheme="http"} 1'
+    ]
     assert {span.trace_id.hex() for span in spans} == {trace_id}
     records = {record.body.string_value: record for record in otlp_sink.records("logs")}
     for event in ("greeted", "hello ann", "GET /hello/{name} 200"):
