@@ -44,7 +44,13 @@ class _Calls:
             return None
         method = path.removeprefix("/")
         span = self._rpc.start(method)
-        return None if span is None else (span, method, details._replace(metadata=_metadata(details.metadata, span)))
+        if span is None:
+            return None
+        try:
+            return span, method, details._replace(metadata=_metadata(details.metadata, span))
+        except Exception as error:
+            self._rpc.guard.caught("grpc metadata", error)
+            return None
 
     def finish(self, span: Span, method: str, code: Any, details: str | None = None) -> None:
         """End the span of a call with its status."""

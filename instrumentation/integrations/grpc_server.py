@@ -138,7 +138,12 @@ class _Served:
         self._started: tuple[Span, Token[Context]] | None = None
 
     def __enter__(self) -> Self:
-        self._started = self._rpc.start(self._method, metadata_of(self._context.invocation_metadata()))
+        try:
+            metadata = metadata_of(self._context.invocation_metadata())
+        except Exception as error:
+            self._rpc.guard.caught("grpc metadata", error)
+            metadata = {}
+        self._started = self._rpc.start(self._method, metadata)
         return self
 
     def __exit__(
@@ -183,13 +188,13 @@ def metadata_of(pairs: Any) -> dict[str, str]:
 def _code(context: Any, exception: BaseException | None) -> str:
     try:
         name = CODE_NAMES.get(context.code(), "OK")
+        if exception is None or name != "OK":
+            return name
+        remaining = None if isinstance(exception, Exception) else context.time_remaining()
     except Exception:  # a context that cannot tell: then the exception does
-        name = "OK"
-    if exception is None or name != "OK":
-        return name
-    if isinstance(exception, Exception):
-        return "UNKNOWN"
-    remaining = context.time_remaining()
+        remaining = None
+    if exception is None or isinstance(exception, Exception):
+        return "OK" if exception is None else "UNKNOWN"
     return "DEADLINE_EXCEEDED" if remaining is not None and remaining < DEADLINE_TOLERANCE_SECONDS else "CANCELLED"
 
 

@@ -26,13 +26,17 @@ SERVER_ERRORS = frozenset(("UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INT
 
 
 class RpcServer:
-    """Turns each call that a server serves into a SERVER span and a duration."""
+    """Turns each call that a server serves into a SERVER span and a duration.
 
-    __slots__ = ("_duration", "_guard", "_repeated", "_tracer", "_trust")
+    Attributes:
+        guard: For the skins' own failures.
+    """
+
+    __slots__ = ("_duration", "_repeated", "_tracer", "_trust", "guard")
 
     def __init__(self, signals: Signals, scope_name: str) -> None:
         self._tracer: Tracer = signals.tracers.get_tracer(scope_name)
-        self._guard: Guard = signals.guard
+        self.guard: Guard = signals.guard
         self._trust = signals.settings.trust
         self._duration = _duration(signals, semconv.RPC_SERVER_CALL_DURATION, "an incoming")
         self._repeated: dict[tuple[str, str], Repeated] = {}
@@ -47,7 +51,7 @@ class RpcServer:
         try:
             return boundary.enter(self._tracer, self._trust, method, SpanKind.SERVER, metadata)
         except Exception as error:
-            self._guard.caught("rpc server start", error)
+            self.guard.caught("rpc server start", error)
             return None
 
     def start_ignored(self) -> Token[Context] | None:
@@ -76,7 +80,7 @@ class RpcServer:
                     self._repeated[method, code] = entry
             boundary.finish(span, entry, boundary.request_id_attribute(span))
         except Exception as error:
-            self._guard.caught("rpc server finish", error)
+            self.guard.caught("rpc server finish", error)
 
     def refuse(self, method: str, metadata: Mapping[str, str]) -> None:
         """Record a call of a method that the server does not have."""
@@ -90,13 +94,17 @@ class RpcServer:
 
 
 class RpcClient:
-    """Turns each call of a client into a CLIENT span and a duration."""
+    """Turns each call of a client into a CLIENT span and a duration.
 
-    __slots__ = ("_duration", "_guard", "_repeated", "_tracer")
+    Attributes:
+        guard: For the skins' own failures.
+    """
+
+    __slots__ = ("_duration", "_repeated", "_tracer", "guard")
 
     def __init__(self, signals: Signals, scope_name: str) -> None:
         self._tracer: Tracer = signals.tracers.get_tracer(scope_name)
-        self._guard: Guard = signals.guard
+        self.guard: Guard = signals.guard
         self._duration = _duration(signals, semconv.RPC_CLIENT_CALL_DURATION, "an outgoing")
         self._repeated: dict[tuple[str, str, int, str], Repeated] = {}
 
@@ -105,7 +113,7 @@ class RpcClient:
         try:
             return boundary.leave(self._tracer, method, SpanKind.CLIENT)
         except Exception as error:
-            self._guard.caught("rpc client start", error)
+            self.guard.caught("rpc client start", error)
             return None
 
     def finish(self, span: Span, method: str, address: str, port: int, code: str, details: str = "") -> None:
@@ -134,7 +142,7 @@ class RpcClient:
                     self._repeated[key] = entry
             boundary.finish(span, entry)
         except Exception as error:
-            self._guard.caught("rpc client finish", error)
+            self.guard.caught("rpc client finish", error)
 
 
 def _duration(signals: Signals, name: str, what: str) -> Histogram:
