@@ -78,7 +78,8 @@ def child_running(demo: subprocess.Popen[str], module: str) -> psutil.Process:
     while time.monotonic() < deadline:
         for child in psutil.Process(demo.pid).children(recursive=True):
             with suppress(psutil.Error):
-                if child.cmdline()[-1] == module and "leash.py" not in " ".join(child.cmdline()):
+                command = child.cmdline()  # empty while the process is between fork and exec
+                if module in command and not any("leash.py" in part for part in command):
                     return child
         time.sleep(0.02)
     raise AssertionError(f"no child runs {module}")

@@ -1,7 +1,9 @@
 """Run the load: `python -m shop.load`."""
 
 import asyncio
+import logging
 import os
+from collections.abc import AsyncGenerator
 from random import Random
 
 import httpx
@@ -16,19 +18,26 @@ MAX_VISITS = 200
 
 
 async def stream_of_customers(settings: Settings) -> None:
-    """Send customers at a steady rate until cancelled."""
+    """Send customers at a steady rate until cancelled; those who are in the shop then are sent home."""
     visits: set[asyncio.Task[None]] = set()
-    loop = asyncio.get_running_loop()
-    async with httpx.AsyncClient(base_url=settings.gateway_url, timeout=10) as client:
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # else it tells of every request
+    async with httpx.AsyncClient(base_url=settings.gateway_url, timeout=10) as client, asyncio.TaskGroup() as group:
         customer = Customer(client, Random())  # noqa: S311 - variety, not secrecy
-        due = loop.time()
-        while True:
+        async for _ in ticks(1 / settings.rate):
             if len(visits) < MAX_VISITS:
-                visit = asyncio.create_task(customer.visit())
+                visit = group.create_task(customer.visit())
                 visits.add(visit)
                 visit.add_done_callback(visits.discard)
-            due = max(due + 1 / settings.rate, loop.time() - 1)
-            await asyncio.sleep(due - loop.time())
+
+
+async def ticks(every_seconds: float) -> AsyncGenerator[None]:
+    """Yield at a steady pace; after a stall of more than a second the ticks missed are left out."""
+    loop = asyncio.get_running_loop()
+    due = loop.time()
+    while True:
+        yield
+        due = max(due + every_seconds, loop.time() - 1)
+        await asyncio.sleep(due - loop.time())
 
 
 async def main(settings: Settings) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from faststream.message import StreamMessage
-    from faststream.nats.subscriber.usecases import PullStreamSubscriber
+    from faststream.nats.subscriber.usecases import ConcurrentPullStreamSubscriber
 
 STREAM = "SHOP"
 MAX_DELIVERIES = 12
@@ -23,8 +23,10 @@ MAX_DELIVERIES = 12
 ACK_WAIT_SECONDS = 30.0
 FIRST_DELAY_SECONDS = 0.1
 LAST_DELAY_SECONDS = 15.0
-FETCH = 32
-"""Messages a consumer handles at the same time."""
+WORKERS = 8
+"""Messages of one subject that a process handles at the same time."""
+FETCH = PullSub(batch_size=1, timeout=5.0)
+"""One message a request: for more, the client waits until the batch is full or the time is up."""
 PUBLISH_TIMEOUT_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
@@ -90,13 +92,14 @@ class Stream:
             log_level=logging.DEBUG,
         )
 
-    def subscriber(self, subject: str) -> PullStreamSubscriber:
+    def subscriber(self, subject: str) -> ConcurrentPullStreamSubscriber:
         """Return a decorator for the handler of a subject; the durable consumer is named by service and subject."""
         return self.broker.subscriber(
             subject,
             durable=f"{self._service}-{subject.replace('.', '-')}",
             stream=self._stream,
-            pull_sub=PullSub(batch_size=FETCH, timeout=5.0),
+            pull_sub=FETCH,
+            max_workers=WORKERS,
             config=ConsumerConfig(max_deliver=MAX_DELIVERIES, ack_wait=ACK_WAIT_SECONDS),
             ack_policy=AckPolicy.MANUAL,
         )
