@@ -20,7 +20,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServicer):
         self._warehouse = warehouse
 
     async def ListProducts(  # noqa: N802 - the contract's name
-        self, _request: pb.ListProductsRequest, _context: grpc.aio.ServicerContext
+        self, request: pb.ListProductsRequest, context: grpc.aio.ServicerContext
     ) -> pb.ListProductsResponse:
         """List every product."""
         return pb.ListProductsResponse(products=map(_to_message, await self._warehouse.products()))
@@ -31,7 +31,7 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServicer):
         return _to_message(found[0]) if found else await _unknown(request.sku, context)
 
     async def CheckAvailability(  # noqa: N802 - the contract's name
-        self, request: pb.CheckAvailabilityRequest, _context: grpc.aio.ServicerContext
+        self, request: pb.CheckAvailabilityRequest, context: grpc.aio.ServicerContext
     ) -> pb.CheckAvailabilityResponse:
         """Price the known SKUs and name the unknown ones."""
         found = await self._warehouse.products(request.skus)

@@ -9,10 +9,10 @@ import json
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from opentelemetry import context, propagate
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, Row, String, Table, Text, func, insert, select
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text, func, insert, select
 from sqlalchemy import update as sql_update
 
 if TYPE_CHECKING:
@@ -137,5 +137,5 @@ def resumed(headers: dict[str, str], link: SpanContext | None = None) -> Iterato
         context.detach(token)
 
 
-def _message(row: Row[tuple[int, str, str, str, str]]) -> StoredMessage:
+def _message(row: Any) -> StoredMessage:
     return StoredMessage(row.row_id, row.message_id, row.subject, row.body, json.loads(row.headers))

@@ -67,9 +67,10 @@ class Lease:
         row = (await connection.execute(select(self.table.c.holder, self.table.c.until_ns))).first()
         if row is not None and row.holder != self._holder and row.until_ns > now_ns:
             return False
-        values = {"only": 1, "holder": self._holder, "until_ns": now_ns + int(LEASE_SECONDS * 1e9)}
+        until_ns = now_ns + int(LEASE_SECONDS * 1e9)
+        values = {"only": 1, "holder": self._holder, "until_ns": until_ns}
         await connection.execute((insert if row is None else sql_update)(self.table).values(values))
-        self._until_ns = values["until_ns"]
+        self._until_ns = until_ns
         return True
 
     async def give_up(self, connection: AsyncConnection) -> None:
