@@ -1,4 +1,4 @@
-"""The service that is measured: one route with a path parameter; `KIT=1` instruments it, `LOG=1` logs in the handler."""
+"""The service that is measured: one route with a parameter; `KIT=1` instruments it, `LOG=1` logs in the handler."""
 
 import logging
 import os

@@ -1,7 +1,8 @@
-"""Cost of the kit on a FastAPI route: throughput and CPU per request, bare against instrumented, in alternating rounds.
+"""Cost of the kit on a FastAPI route: throughput and CPU per request, bare against instrumented, alternating.
 
-One uvicorn worker (uvloop, httptools) on one core; wrk with 16 connections, and the sink, on the other. CPU is the worker's
-user and system time from /proc, over the requests that wrk counted. Every span and log record is counted at the sink.
+One uvicorn worker (uvloop, httptools) on one core; wrk with 16 connections, and the sink, on the other. CPU is the
+worker's user and system time from /proc, over the requests that wrk counted. Spans and log records are counted at the
+sink.
 """
 
 import argparse

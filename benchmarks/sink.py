@@ -1,7 +1,6 @@
 """An OTLP/HTTP receiver that answers at once and counts what it was sent, so that nobody is fast by dropping.
 
-`GET /` returns the counts of spans, log records and metric data points as JSON. Counting is done when asked for, not while
-the load runs.
+`GET /` returns the counts of spans and log records as JSON. Counting is done when asked for, not while the load runs.
 """
 
 import json
@@ -18,7 +17,7 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     bodies: dict[str, list[bytes]] = {"/v1/traces": [], "/v1/logs": [], "/v1/metrics": []}  # noqa: RUF012
 
-    def do_POST(self) -> None:  # noqa: N802
+    def do_POST(self) -> None:
         """Take a body."""
         body = self.rfile.read(int(self.headers["content-length"]))
         self.bodies[self.path].append(body)
@@ -27,7 +26,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("content-length", "0")
         self.end_headers()
 
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         """Count what came since the last time, and forget it."""
         spans = logs = 0
         for body in self.bodies["/v1/traces"]:

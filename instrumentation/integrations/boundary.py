@@ -96,7 +96,7 @@ def leave(tracer: Tracer, name: str, kind: SpanKind) -> Span | None:
     if context.get(SUPPRESS):
         return None
     current = get_current_span(context)
-    parent = current.as_parent() if isinstance(current, Span) else parent_of(current)
+    parent = parent_of(current)
     span = tracer.start(name, kind, parent)
     if span is not None and not span.request_id:
         carried = otel_baggage.get_baggage(semconv.REQUEST_ID, context)

@@ -8,7 +8,6 @@ from fastapi import routing as fastapi_routing
 
 from instrumentation.integrations.asgi import ASGIApp, Receive, Scope, Send
 
-
 _DEFAULT_TELEMETRY = getattr(FastAPI(), "_telemetry", None)
 
 

@@ -19,9 +19,7 @@ from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context
 
 from instrumentation import semconv
 from instrumentation.context import (
-    Parent,
     as_span_context,
-    new_ids,
     new_request_id,
     parse_baggage,
     parse_traceparent,
@@ -34,6 +32,7 @@ from instrumentation.encode import log as encode_log
 from instrumentation.encode import span as encode_span
 from instrumentation.encode.otlp import scope as encode_scope
 from instrumentation.encode.protobuf import field_bytes
+from instrumentation.integrations.boundary import enter_ignored
 from instrumentation.signals.log import ERROR, INFO, Level, render_json
 from instrumentation.signals.metric import HistogramCell
 from instrumentation.signals.signals import Signals
@@ -149,13 +148,7 @@ class HttpServer:
 
     def start_ignored(self) -> Token[Context] | None:
         """Make the current context one in which nothing is traced, for health checks and scrapes."""
-        ids = new_ids()
-        unsampled = Parent(ids[:16], ids[16:], sampled=False)
-        span = self._tracer.start("ignored", SpanKind.SERVER, unsampled)
-        if span is None:
-            return None
-        span.sampled = False
-        return otel_context.attach(set_span_in_context(span, Context()))
+        return enter_ignored(self._tracer)
 
     def finish(
         self,

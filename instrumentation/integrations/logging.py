@@ -38,7 +38,7 @@ class LogHandler(logging.Handler):
     @override
     def handle(self, record: logging.LogRecord) -> bool:
         """Emit a record that the handler's filters let through."""
-        kept: object = self.filter(record)  # a record, since Python 3.12
+        kept = cast("object", self.filter(record))  # a record, since Python 3.12
         if not kept:
             return False
         try:

@@ -15,7 +15,7 @@ from instrumentation.context import Parent, parent_of
 from instrumentation.encode import json_line, otlp
 from instrumentation.encode import log as encode
 from instrumentation.signals.sink import Sink
-from instrumentation.signals.span import Span, exception_name
+from instrumentation.signals.span import exception_name
 
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
@@ -125,7 +125,7 @@ class LogEmitter:
         if exception is not None:
             attributes = {**attributes, **exception_attributes(exception, self._limit)}
         current = get_current_span()
-        parent = current.as_parent() if isinstance(current, Span) else parent_of(current)
+        parent = parent_of(current)
         if self.records is not None:
             self.records.add(logger_scope(logger), self._encode(level, event, attributes, parent, time_unix_ns))
         if to_lines and self.lines is not None:

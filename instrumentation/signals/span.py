@@ -412,7 +412,7 @@ class Tracer(trace.Tracer):
         set_status_on_exception: bool = True,
     ) -> trace.Span:
         current = trace.get_current_span(context)
-        parent = current.as_parent() if isinstance(current, Span) else parent_of(current)
+        parent = parent_of(current)
         span = self.start(name, kind, parent, start_time)
         if span is None:
             return trace.NonRecordingSpan(current.get_span_context())
