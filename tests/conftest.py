@@ -1,6 +1,13 @@
 """What every test of the kit may use: sinks that keep what they are given, and spans made on them."""
 
+import os
+import socket
+import subprocess
+import sys
+import textwrap
 import threading
+import time
+import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import NamedTuple
 
@@ -159,3 +166,80 @@ def otlp_sink():
     sink = OtlpSink()
     yield sink
     sink.close()
+
+
+@pytest.fixture
+def run(tmp_path, otlp_sink):
+    """Run Python code in a process of its own that sends to the receiver."""
+
+    def start(code, *, wait=True, command=None, **environment):
+        (tmp_path / "program.py").write_text(textwrap.dedent(code))
+        environment = {
+            **{key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "CLEW_", "PYTEST_"))},
+            "OTEL_EXPORTER_OTLP_ENDPOINT": otlp_sink.endpoint,
+            "PYTHONPATH": str(tmp_path),
+            **environment,
+        }
+        process = subprocess.Popen(
+            command or [sys.executable, "program.py"],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        if not wait:
+            started.append(process)
+            return process
+        out, err = process.communicate(timeout=60)
+        return process.returncode, out, err
+
+    started = []
+    yield start
+    for process in started:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+@pytest.fixture
+def free_port():
+    """Return a function that finds a port that is free now."""
+    return find_free_port
+
+
+def find_free_port():
+    """Return a port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture
+def fetch():
+    """Return a function that gives body and headers of a page, once it is served."""
+    return fetch_page
+
+
+def fetch_page(url, seconds=20, **headers):
+    """Return body and headers of a page, once it is served."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=5) as response:
+                return response.read().decode(), response.headers
+        except OSError:
+            assert time.monotonic() < end, f"{url} is not served"
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def serve_program(run):
+    """Serve a program's `app` with uvicorn's command; returns its process and URL."""
+
+    def start(code, **environment):
+        port = find_free_port()
+        command = [sys.executable, "-m", "uvicorn", "program:app", "--port", str(port)]
+        return run(code, wait=False, command=command, **environment), f"http://127.0.0.1:{port}"
+
+    return start

@@ -1,14 +1,10 @@
 """`instrument` as a service calls it: in a process of its own, with a real receiver."""
 
 import json
-import os
 import signal
 import socket
-import subprocess
 import sys
-import textwrap
 import time
-import urllib.request
 
 import pytest
 
@@ -28,74 +24,11 @@ async def hello(name: str):
 """
 
 
-@pytest.fixture
-def run(tmp_path, otlp_sink):
-    """Run Python code in a process of its own that sends to the receiver."""
-
-    def start(code, *, wait=True, command=None, **environment):
-        (tmp_path / "program.py").write_text(textwrap.dedent(code))
-        environment = {
-            **{key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "CLEW_", "PYTEST_"))},
-            "OTEL_EXPORTER_OTLP_ENDPOINT": otlp_sink.endpoint,
-            "PYTHONPATH": str(tmp_path),
-            **environment,
-        }
-        process = subprocess.Popen(
-            command or [sys.executable, "program.py"],
-            cwd=tmp_path,
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        if not wait:
-            started.append(process)
-            return process
-        out, err = process.communicate(timeout=60)
-        return process.returncode, out, err
-
-    started = []
-    yield start
-    for process in started:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
-
-def free_port():
-    """Return a port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def fetch(url, seconds=20, **headers):
-    """Return body and headers of a page, once it is served."""
-    end = time.monotonic() + seconds
-    while True:
-        try:
-            with urllib.request.urlopen(urllib.request.Request(url, headers=headers), timeout=5) as response:
-                return response.read().decode(), response.headers
-        except OSError:
-            assert time.monotonic() < end, f"{url} is not served"
-            time.sleep(0.05)
-
-
-@pytest.fixture
-def serve(run):
-    """Serve the service with uvicorn's command; returns its process and URL."""
-
-    def start(code=SERVICE, **environment):
-        port = free_port()
-        command = [sys.executable, "-m", "uvicorn", "program:app", "--port", str(port)]
-        return run(code, wait=False, command=command, **environment), f"http://127.0.0.1:{port}"
-
-    return start
-
-
-def test_one_request_gives_three_signals(serve, otlp_sink, plain):
+def test_one_request_gives_three_signals(serve_program, fetch, otlp_sink, plain):
     """One request yields a trace, log records and a metric that share resource and trace; stdout has each line once."""
-    process, url = serve(OTEL_METRIC_EXPORT_INTERVAL="200", OTEL_RESOURCE_ATTRIBUTES="service.version=1.2.3")
+    process, url = serve_program(
+        SERVICE, OTEL_METRIC_EXPORT_INTERVAL="200", OTEL_RESOURCE_ATTRIBUTES="service.version=1.2.3"
+    )
     _, headers = fetch(f"{url}/hello/ann", **{"X-Request-ID": "r-1"})
     trace_id = headers["traceresponse"][3:35]
     page, _ = fetch(f"{url}/metrics", accept="application/openmetrics-text")
@@ -132,9 +65,9 @@ def test_one_request_gives_three_signals(serve, otlp_sink, plain):
     assert err == ""
 
 
-def test_sigterm_delivers_everything(serve, otlp_sink):
+def test_sigterm_delivers_everything(serve_program, fetch, otlp_sink):
     """Requests answered just before SIGTERM are delivered before the process ends."""
-    process, url = serve()
+    process, url = serve_program(SERVICE)
     for number in range(50):
         fetch(f"{url}/hello/{number}")
     process.send_signal(signal.SIGTERM)
@@ -142,11 +75,11 @@ def test_sigterm_delivers_everything(serve, otlp_sink):
     assert sum(span.name == "work" for span in otlp_sink.records("traces")) == 50
 
 
-def test_a_dead_backend_delays_the_end_by_five_seconds_at_most(serve, otlp_sink):
+def test_a_dead_backend_delays_the_end_by_five_seconds_at_most(serve_program, fetch, otlp_sink):
     """With the backend gone, requests are answered and SIGTERM ends the process within its one deadline."""
     otlp_sink.server.shutdown()
     otlp_sink.server.server_close()
-    process, url = serve()
+    process, url = serve_program(SERVICE)
     fetch(f"{url}/hello/ann")
     begin = time.monotonic()
     process.send_signal(signal.SIGTERM)
@@ -292,7 +225,7 @@ def test_the_ledger_balances(run, otlp_sink):
     assert len(otlp_sink.records("traces")) == len(otlp_sink.records("logs")) == 1000
 
 
-def test_metrics_on_a_port_of_their_own(run):
+def test_metrics_on_a_port_of_their_own(run, free_port):
     """With the prometheus exporter /metrics has a port of its own; a busy one is named and the program goes on."""
     port = free_port()
     code = """
@@ -316,7 +249,7 @@ def test_metrics_on_a_port_of_their_own(run):
     assert str(port) in err
 
 
-def test_zero_code(run, otlp_sink):
+def test_zero_code(run, free_port, fetch, otlp_sink):
     """`clew run` instruments a program that does not know of the kit, its FastAPI application included."""
     code = """
     import logging
