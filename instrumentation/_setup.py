@@ -3,7 +3,7 @@
 import asyncio
 import importlib
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.util import find_spec
 from time import monotonic
@@ -109,19 +109,20 @@ class Telemetry:
         starlette = importlib.import_module("instrumentation.integrations.starlette")
         if starlette.is_wrapped(app):
             return
-        expand, before = starlette.as_they_are, starlette.unchanged
+        expand: Any = starlette.as_they_are
+        marks: dict[str, None] = {}
         if "fastapi" in sys.modules:
             fastapi = importlib.import_module("instrumentation.integrations.fastapi")
             if fastapi.is_fastapi(app):
                 if fastapi.has_own_telemetry(app):
                     self._diagnostics.line("fastapi", "an app made with telemetry= observes its requests itself")
                     return
-                expand, before = fastapi.expand, fastapi.silenced
+                expand, marks = fastapi.expand, fastapi.MARKS
         index = starlette.RouteIndex(app, expand)
         hooks = _Hooks(self, serves_metrics=index.serves("/metrics"))
 
         def around(inner: ASGIApp) -> ASGIApp:
-            return self._middleware(before(inner), hooks, index)
+            return self._middleware(inner, hooks, index, marks)
 
         self._undos.append(starlette.wrap(app, around))
 
@@ -136,10 +137,12 @@ class Telemetry:
             importlib.import_module("instrumentation.integrations.fastapi")
         self._undos.append(starlette.wrap_new(getattr(sys.modules[module], name), self.wrap))
 
-    def _middleware(self, inner: ASGIApp, hooks: "_Hooks", find_route: FindRoute) -> ASGIApp:
+    def _middleware(
+        self, inner: ASGIApp, hooks: "_Hooks", find_route: FindRoute, marks: Mapping[str, object]
+    ) -> ASGIApp:
         if _providers.has_foreign_tracers():
             return inner
-        return AsgiMiddleware(inner, self._signals, hooks, find_route)
+        return AsgiMiddleware(inner, self._signals, hooks, find_route, marks)
 
     def _make_signals(self) -> Signals:
         settings = self.settings

@@ -6,7 +6,8 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi import routing as fastapi_routing
 
-from instrumentation.integrations.asgi import ASGIApp, Receive, Scope, Send
+MARKS = {"fastapi.telemetry": None}
+"""Keeps FastAPI >= 0.142 from making a SERVER span, with the raw query, and a duration of its own."""
 
 _DEFAULT_TELEMETRY = getattr(FastAPI(), "_telemetry", None)
 
@@ -15,16 +16,6 @@ def expand(routes: Iterable[Any]) -> Iterable[Any]:
     """Flatten included routers to routes with their full path; older versions copy them, prefixed, when including."""
     flatten = getattr(fastapi_routing, "iter_route_contexts", None)
     return routes if flatten is None else flatten(list(routes))
-
-
-def silenced(app: ASGIApp) -> ASGIApp:
-    """Keep FastAPI >= 0.142 from making a SERVER span, with the raw query, and a duration of its own."""
-
-    async def call(scope: Scope, receive: Receive, send: Send) -> None:
-        scope["fastapi.telemetry"] = None
-        await app(scope, receive, send)
-
-    return call
 
 
 def is_fastapi(app: object) -> bool:

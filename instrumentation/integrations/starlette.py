@@ -74,11 +74,6 @@ def as_they_are(routes: Iterable[Any]) -> Iterable[Any]:
     return routes
 
 
-def unchanged(app: ASGIApp) -> ASGIApp:
-    """Put nothing around the application: Starlette has no telemetry of its own."""
-    return app
-
-
 class RouteIndex:
     """Finds the template of a handled request by the endpoint that the router put into its scope.
 

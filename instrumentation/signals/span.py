@@ -278,12 +278,11 @@ class Span(trace.Span):
         self._ended = True
         if not self.sampled:
             return
-        attributes += self._encoded
+        attributes += self._encoded + (encode.FLAGS_REMOTE_PARENT if self._remote_parent else encode.FLAGS_LOCAL_PARENT)
         if self._attributes:
             attributes += b"".join(self._attributes.values())
         if self._events or self._links or self._status[0] or self._dropped or self.trace_state:
             attributes += self._rarely()
-        attributes += encode.FLAGS_REMOTE_PARENT if self._remote_parent else encode.FLAGS_LOCAL_PARENT
         record = encode.span(
             self.trace_id,
             self.span_id,

@@ -42,9 +42,8 @@ def serve(kit):
         index = RouteIndex(app, fastapi_integration.expand if isinstance(app, FastAPI) else lambda routes: routes)
 
         def around(inner):
-            if isinstance(app, FastAPI):
-                inner = fastapi_integration.silenced(inner)
-            return AsgiMiddleware(inner, used.signals, NoHooks(), index)
+            marks = fastapi_integration.MARKS if isinstance(app, FastAPI) else {}
+            return AsgiMiddleware(inner, used.signals, NoHooks(), index, marks)
 
         wrap(app, around)
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
