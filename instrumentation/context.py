@@ -76,7 +76,7 @@ def new_span_id() -> bytes:
 
 def new_request_id() -> str:
     """Make a request ID of 32 hexadecimal digits."""
-    return f"{_random.getrandbits(128):032x}"
+    return _random.getrandbits(128).to_bytes(16, "big").hex()
 
 
 def sane_request_id(value: bytes) -> str:

@@ -231,9 +231,8 @@ class HttpServer:
         if logs.lines is None:
             return
         if logs.render is render_json:
-            ids = json_line.ids(span.trace_id, span.span_id, request_id)
             tail = f"{entry.tail}{path_parts.line}{duration_seconds:.6f}"
-            logs.lines.write(json_line.line(now_ns, entry.head, ids, tail))
+            logs.lines.write(json_line.span_line(now_ns, entry.head, span.trace_id, span.span_id, request_id, tail))
             return
         fields = {**entry.fields, semconv.URL_PATH: path, DURATION_SECONDS: duration_seconds}
         logs.lines.write(

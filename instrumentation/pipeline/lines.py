@@ -31,7 +31,8 @@ class LineWriter:
         self._account = ledger.account("lines")
         self._budget = Budget(MAX_BYTES, wake_bytes=0)
         self._queue = RecordQueue(self._account, self._budget)
-        self._add = self._queue.add
+        self.write: Callable[[bytes], None] = partial(self._queue.add, b"")
+        """Queues one line, its newline included. Any thread; never blocks or raises."""
         self._write = write or partial(os.write, 1)
         self._budget.start = self._start
         self._hurry = Doorbell()
@@ -39,10 +40,6 @@ class LineWriter:
         self._closed = False
         self._thread: Thread | None = None
         ledger.after_fork(self._forget_parent)
-
-    def write(self, line: bytes) -> None:
-        """Queue one line, its newline included. Any thread; never blocks or raises."""
-        self._add(b"", line)
 
     def flush(self, timeout_seconds: float) -> bool:
         """Wait until the lines written so far are out. Return whether they were within `timeout_seconds`."""

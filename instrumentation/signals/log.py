@@ -66,7 +66,7 @@ def logger_scope(name: str) -> bytes:
 class Lines(Protocol):
     """Takes finished lines and never blocks or raises."""
 
-    def write(self, line: bytes) -> None:
+    def write(self, line: bytes, /) -> None:
         """Accept a line, line break included."""
         ...
 
