@@ -24,7 +24,9 @@ def test_the_limit_counts_all_members():
         inflate(gzip.compress(b"x" * 60) * 2, 100)
 
 
-@pytest.mark.parametrize("broken", [b"no gzip", gzip.compress(b"x" * 1000)[:-9], gzip.compress(b"ok") + b"tail"])
+@pytest.mark.parametrize(
+    "broken", [b"no gzip", gzip.compress(b"x" * 1000, mtime=0)[:-9], gzip.compress(b"ok", mtime=0) + b"tail"]
+)
 def test_damage_is_named(broken):
     """Noise, a cut and a tail that is no gzip are broken bodies."""
     with pytest.raises(BrokenBodyError):
