@@ -3,6 +3,8 @@
 Source: https://opentelemetry.io/docs/specs/otlp/#otlphttp
 """
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
@@ -28,6 +30,9 @@ from clew_console.store.writer import Writer
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
 RETRY_AFTER_SECONDS = 1
+MAX_DISCARDED_BYTES = 64 << 20
+"""A body up to this size is read to its end before it is refused: a sender that still sends may miss the answer."""
+MAX_DISCARD_SECONDS = 2.0
 
 
 def otlp_app(writer: Writer) -> Starlette:
@@ -59,8 +64,19 @@ def _endpoint(signal: Signal, writer: Writer) -> Callable[[Request], Coroutine[A
     return export
 
 
+async def _discard(request: Request) -> None:
+    """Read a body without keeping it, for two seconds at most."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(MAX_DISCARD_SECONDS):
+            async for _ in request.stream():
+                pass
+
+
 async def _message(signal: Signal, request: Request, media_type: str) -> tuple[Message, int]:
-    if int(request.headers.get("content-length") or 0) > MAX_BODY_BYTES:
+    declared_bytes = int(request.headers.get("content-length") or 0)
+    if declared_bytes > MAX_BODY_BYTES:
+        if declared_bytes <= MAX_DISCARDED_BYTES:
+            await _discard(request)
         raise BodyTooLargeError(MAX_BODY_BYTES)
     pieces: AsyncIterator[bytes] = request.stream()
     body = await read_body(pieces, request.headers.get("content-encoding", "").strip().lower())
