@@ -84,9 +84,7 @@ def finish(span: Span, entry: Repeated, extra: bytes = b"") -> None:
         entry.cell.observe(duration_ns / 1e9)
         return
     entry.cell.observe(duration_ns / 1e9, span.trace_id, span.span_id)
-    encoded = entry.encoded
-    if overridden := span.overridden(entry.attributes):
-        encoded = b"".join([part for key, part in entry.attributes.items() if key not in overridden])
+    encoded = span.unless_overridden(entry.attributes, entry.encoded)
     span.finish(entry.name_kind, encoded + extra, span.start_ns + duration_ns)
 
 

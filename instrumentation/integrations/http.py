@@ -202,9 +202,7 @@ class HttpServer:
             span.fail(exception)
         elif status >= 500:
             span.set_status(StatusCode.ERROR)
-        encoded = entry.encoded
-        if overridden := span.overridden(entry.attributes):
-            encoded = b"".join([part for key, part in entry.attributes.items() if key not in overridden])
+        encoded = span.unless_overridden(entry.attributes, entry.encoded)
         request_id = span.request_id
         encoded = encoded + path + _REQUEST_ID_SPAN[len(request_id)] + request_id.encode()
         span.finish(entry.name_kind, encoded, span.start_ns + duration_ns)

@@ -302,6 +302,16 @@ class Span(trace.Span):
         """Return those of the keys that `set_attribute` was called with: the service's own value wins."""
         return frozenset(self._attributes).intersection(keys) if self._attributes else frozenset()
 
+    def unless_overridden(self, attributes: Mapping[str, bytes], encoded: bytes) -> bytes:
+        """Return an integration's attributes without those that `set_attribute` was called with: the service's win.
+
+        Args:
+            attributes: By key, each encoded.
+            encoded: The same, joined; returned as it is if nothing is overridden.
+        """
+        taken = self.overridden(attributes)
+        return b"".join([part for key, part in attributes.items() if key not in taken]) if taken else encoded
+
     def elapsed_ns(self) -> int:
         """Return the nanoseconds since the start, never negative; 0 if the start was given explicitly."""
         return perf_counter_ns() - self._start_counter_ns if self._start_counter_ns else 0
