@@ -10,6 +10,7 @@ from instrumentation.encode import metrics as encode_metrics
 from instrumentation.encode import otlp
 from instrumentation.export import scrape
 from instrumentation.export.otlp_http import OtlpHttpExporter
+from instrumentation.pipeline import ledger_metrics
 from instrumentation.pipeline.flusher import Flusher
 from instrumentation.pipeline.lane import Lane, Route
 from instrumentation.pipeline.ledger import Books, Ledger
@@ -69,6 +70,7 @@ class Exports:
         self._identity = identity
         self._diagnostics = diagnostics
         self._ledger = Ledger()
+        ledger_metrics.register(store, self._ledger)
         self._budget = Budget(settings.max_buffer_bytes)
         self._lanes: list[Lane] = []
         traces = self._record_lane("traces", settings.traces)

@@ -75,6 +75,18 @@ CPYTHON_GC_COLLECTED_OBJECTS = "cpython.gc.collected_objects"
 CPYTHON_GC_UNCOLLECTABLE_OBJECTS = "cpython.gc.uncollectable_objects"
 CPYTHON_GC_GENERATION = "cpython.gc.generation"
 
+# The kit about itself (development: no stable names exist), /otel/sdk-metrics/
+OTEL_SDK_PROCESSOR_SPAN_PROCESSED = "otel.sdk.processor.span.processed"
+OTEL_SDK_PROCESSOR_SPAN_QUEUE_SIZE = "otel.sdk.processor.span.queue.size"
+OTEL_SDK_EXPORTER_SPAN_EXPORTED = "otel.sdk.exporter.span.exported"
+OTEL_SDK_PROCESSOR_LOG_PROCESSED = "otel.sdk.processor.log.processed"
+OTEL_SDK_PROCESSOR_LOG_QUEUE_SIZE = "otel.sdk.processor.log.queue.size"
+OTEL_SDK_EXPORTER_LOG_EXPORTED = "otel.sdk.exporter.log.exported"
+OTEL_SDK_EXPORTER_METRIC_DATA_POINT_EXPORTED = "otel.sdk.exporter.metric_data_point.exported"
+OTEL_SDK_EXPORTER_METRIC_DATA_POINT_INFLIGHT = "otel.sdk.exporter.metric_data_point.inflight"
+OTEL_COMPONENT_NAME = "otel.component.name"
+OTEL_COMPONENT_TYPE = "otel.component.type"
+
 # asyncio: no convention exists; the shape follows nodejs.eventloop.delay of /runtime/nodejs-metrics/.
 ASYNCIO_TASK_COUNT = "asyncio.task.count"
 ASYNCIO_EVENTLOOP_DELAY = "asyncio.eventloop.delay"
