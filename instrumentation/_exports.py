@@ -1,5 +1,6 @@
 """Build what carries records out of the process: queues, lanes, exporters, the flusher and the line writer."""
 
+import importlib
 import os
 from collections.abc import Mapping, Sequence
 from time import monotonic, time_ns
@@ -18,7 +19,8 @@ from instrumentation.pipeline.lines import LineWriter
 from instrumentation.pipeline.metric_lane import MetricLane
 from instrumentation.pipeline.queue import Budget, RecordQueue
 from instrumentation.pipeline.record_lane import RecordLane
-from instrumentation.settings import Settings, SignalSettings
+from instrumentation.settings import GRPC, Settings, SignalSettings
+from instrumentation.signals.delivery import Exporter
 from instrumentation.signals.metric import MetricStore
 from instrumentation.signals.sink import Sink
 
@@ -108,7 +110,7 @@ class Exports:
         return queue
 
     def _route(self, signal: str, settings: SignalSettings) -> Route:
-        exporter = OtlpHttpExporter(settings, VERSION)
+        exporter = _exporter(signal, settings, self._diagnostics)
         return Route(
             signal, self._ledger.account(signal), exporter, self._identity.request, settings, self._diagnostics
         )
@@ -121,6 +123,25 @@ class Exports:
             groups.setdefault(_scope(scope_name), []).append(record)
             points += count
         return groups, points
+
+
+def _exporter(signal: str, settings: SignalSettings, diagnostics: Diagnostics) -> Exporter:
+    """Return the exporter of the signal's protocol; that of HTTP if grpcio is missing, with a line about it."""
+    if settings.protocol != GRPC:
+        return OtlpHttpExporter(settings, VERSION)
+    try:
+        exporter: Exporter = importlib.import_module("instrumentation.export.otlp_grpc").OtlpGrpcExporter(
+            signal, settings, VERSION
+        )
+    except ImportError as error:
+        settings = settings.over_http(signal)
+        diagnostics.line(
+            "otlp-grpc",
+            f'OTLP by gRPC needs grpcio ({error}): pip install "clew[otlp-grpc]"; '
+            f"using http/protobuf, for {signal} to {settings.endpoint}",
+        )
+        return OtlpHttpExporter(settings, VERSION)
+    return exporter
 
 
 def _scope(name: str) -> bytes:

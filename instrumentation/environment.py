@@ -9,6 +9,7 @@ Source: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-v
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol, cast
 from urllib.parse import unquote, urlsplit
 
@@ -51,6 +52,23 @@ class Text:
         if not value.strip():
             raise ValueError(self.expected)
         return value
+
+
+@dataclass(frozen=True, slots=True)
+class File(Text):
+    """The path of a file, which may turn up later: a secret is often mounted after the start."""
+
+    expected: str = "the path of a readable file"
+
+    def unreadable(self, path: str) -> str:
+        """Return why the file cannot be read now; empty if it can."""
+        try:
+            with Path(path).open("rb"):
+                return ""
+        except OSError as error:
+            return error.strerror or type(error).__name__
+        except ValueError as error:  # a null byte in the path
+            return str(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,15 +235,23 @@ class Pairs:
 
 @dataclass(frozen=True, slots=True)
 class Url:
-    """An http or https URL."""
+    """An http or https URL; with `bare`, also `host:port` as gRPC has it."""
 
-    expected: str = "an http:// or https:// URL with a host"
+    bare: bool = False
+
+    @property
+    def expected(self) -> str:
+        """The form of the URL."""
+        return "an http:// or https:// URL with a host" + (", or host:port" if self.bare else "")
 
     def parse(self, text: str) -> str:
         """Read a URL whose host and port can be told."""
+        bare = self.bare and "://" not in text
         try:
-            parts = urlsplit(text)
-            valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0 and text.isascii()
+            parts = urlsplit(f"//{text}" if bare else text)
+            schemes = {""} if bare else {"http", "https"}
+            valid = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0 and text.isascii()
+            valid = valid and not (bare and parts.port is None)
         except ValueError:  # urlsplit's own words on ports and brackets
             valid = False
         if not valid or any(character.isspace() for character in text):

@@ -6,15 +6,18 @@ lists them for the reference page. An argument in code goes before the environme
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, NamedTuple, cast
+from urllib.parse import urlsplit
 
-from instrumentation.environment import Choice, Flag, Kind, Names, Number, Pairs, Text, Url
+from instrumentation.environment import Choice, File, Flag, Kind, Names, Number, Pairs, Text, Url
 
+GRPC, HTTP = "grpc", "http/protobuf"
 _ENDPOINT = "http://localhost:4318"
+_GRPC_ENDPOINT = "http://localhost:4317"
 _DAY = 86_400.0
 _MIB = 1024 * 1024
-_TEXT, _FLAG = Text(), Flag()
+_TEXT, _FLAG, _FILE = Text(), Flag(), File()
 _SECONDS = Number(0.001, _DAY)
 _MILLISECONDS = Number(0.001, _DAY, per_unit=1000)
 _COUNT = Number(0, 1_000_000, whole=True)
@@ -66,20 +69,26 @@ class SignalSettings:
         "Where the signal goes; `prometheus` is for metrics alone.",
         **{"OTEL_{SIGNAL}_EXPORTER": Names(("otlp", "console", "prometheus"))},
     )
+    protocol: str = _signal_row(
+        HTTP, "Transport; `grpc` needs the extra `otlp-grpc`.", Choice((HTTP, GRPC)), "PROTOCOL"
+    )
     endpoint: str = _signal_row(
         _ENDPOINT,
-        "URL of the receiver. `/v1/<signal>` is appended to the general variable and the argument, not to the other.",
+        "URL of the receiver. `/v1/<signal>` is appended to the general variable and the argument, not to the other. "
+        "By gRPC the path does not count, the default is `http://localhost:4317`, and `host:port` is taken too.",
         Url(),
         "ENDPOINT",
     )
-    protocol: str = _signal_row("http/protobuf", "Transport.", Choice(("http/protobuf",)), "PROTOCOL")
+    insecure: bool = _signal_row(
+        False, "Whether a gRPC endpoint without a scheme is spoken to without TLS.", _FLAG, "INSECURE"
+    )
     headers: Mapping[str, str] = _signal_row({}, "Headers of each request.", Pairs(headers=True), "HEADERS")
     timeout_seconds: float = _signal_row(10.0, "Longest time for one export request.", _MILLISECONDS, "TIMEOUT")
     compression: str = _signal_row("none", "Compression of each request.", Choice(("none", "gzip")), "COMPRESSION")
-    certificate: str | None = _signal_row(None, "PEM file of the authorities to trust.", _TEXT, "CERTIFICATE")
-    client_key: str | None = _signal_row(None, "PEM file of the client's private key.", _TEXT, "CLIENT_KEY")
+    certificate: str | None = _signal_row(None, "PEM file of the authorities to trust.", _FILE, "CERTIFICATE")
+    client_key: str | None = _signal_row(None, "PEM file of the client's private key.", _FILE, "CLIENT_KEY")
     client_certificate: str | None = _signal_row(
-        None, "PEM file of the client's certificate.", _TEXT, "CLIENT_CERTIFICATE"
+        None, "PEM file of the client's certificate.", _FILE, "CLIENT_CERTIFICATE"
     )
     flush_seconds: float = _row(
         0.5,
@@ -99,6 +108,13 @@ class SignalSettings:
         "Longest time a batch is tried again before it is dropped as timed out.",
         **{"OTEL_{PROCESSOR}_EXPORT_TIMEOUT": _MILLISECONDS, "CLEW_RETRY_TIMEOUT": _SECONDS},
     )
+
+    def over_http(self, signal: str) -> "SignalSettings":
+        """Return the same by HTTP, for a process without grpcio: OTLP's port for gRPC, 4317, becomes that for HTTP."""
+        bare = "://" not in self.endpoint
+        url = urlsplit(f"http{'' if self.insecure else 's'}://{self.endpoint}" if bare else self.endpoint)
+        base = f"{url.scheme}://{url.netloc.removesuffix(':4317')}{':4318' if url.port == 4317 else ''}"
+        return replace(self, protocol=HTTP, endpoint=_with_path(base, signal))
 
 
 def _with_path(url: str, signal: str) -> str:
@@ -256,6 +272,8 @@ class _Reader:
         values: dict[str, Any] = {}
         for row in fields(cls):
             kinds = cast("dict[str, Kind]", row.metadata.get("variables", {}))
+            if row.name == "endpoint" and values.get("protocol") == GRPC:
+                kinds = dict.fromkeys(kinds, Url(bare=True))
             if row.name in self._overrides and kinds:
                 values[row.name] = self._override(row.name, next(iter(kinds.values())))
                 continue
@@ -263,7 +281,8 @@ class _Reader:
             for variable, kind in _variables(kinds, signal):
                 value = self._variable(variable, kind, fallback)
                 if value is not None:
-                    values[row.name] = _with_path(str(value), signal) if _is_base(row.name, variable) else value
+                    based = _is_base(row.name, variable) and values.get("protocol") != GRPC
+                    values[row.name] = _with_path(str(value), signal) if based else value
                     break
         return values
 
@@ -275,7 +294,9 @@ class _Reader:
         if given is not None:
             raise TypeError(f"setting {signal!r}: {given!r} is not a SignalSettings")
         values = self.row_values(SignalSettings, signal)
-        if "endpoint" in self._overrides or "endpoint" not in values:
+        if values.get("protocol") == GRPC:
+            values.setdefault("endpoint", _GRPC_ENDPOINT)
+        elif "endpoint" in self._overrides or "endpoint" not in values:
             values["endpoint"] = _with_path(str(values.get("endpoint", _ENDPOINT)), signal)
         if signal != "metrics" and "prometheus" in values.get("exporters", ()):
             self.warnings.append(f"OTEL_{signal.upper()}_EXPORTER: prometheus takes metrics alone; it is left out")
@@ -299,6 +320,10 @@ class _Reader:
         text = self._environ.get(variable, "").strip()
         if not text:
             return None
+        if isinstance(kind, File) and (why := kind.unreadable(text)):
+            self.warnings.append(
+                f"{variable}: cannot read {text[:200]!r}: {why}; nothing goes by TLS until it can be read"
+            )
         try:
             return kind.parse(text)
         except ValueError:

@@ -53,7 +53,11 @@ def test_booleans(variable, field, text, value, warns):
         ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "5.5", "'5.5' is not a whole number from 1 to 1000000; using 512"),
         ("OTEL_TRACES_SAMPLER_ARG", "nan", "'nan' is not a number from 0 to 1; using 1.0"),
         ("CLEW_TRUST", "maybe", "'maybe' is not one of continue, link, ignore; using 'continue'"),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc", "'grpc' is not one of http/protobuf; using 'http/protobuf'"),
+        (
+            "OTEL_EXPORTER_OTLP_PROTOCOL",
+            "http/json",
+            "'http/json' is not one of http/protobuf, grpc; using 'http/protobuf'",
+        ),
         (
             "OTEL_EXPORTER_OTLP_ENDPOINT",
             "localhost:4317",
@@ -204,3 +208,52 @@ def test_table_is_complete():
     names = {f.name for cls in (Settings, SignalSettings) for f in fields(cls)}
     assert names - rows == {"traces", "logs", "metrics", "warnings"}
     assert all(row.variables and row.doc.endswith(".") for row in parameters())
+
+
+def test_grpc_endpoints():
+    """By gRPC the endpoint stays as it is, has a default of its own, and needs no scheme; only by gRPC."""
+    grpc = {"OTEL_EXPORTER_OTLP_PROTOCOL": "grpc"}
+    assert Settings.from_env(grpc).logs.endpoint == "http://localhost:4317"
+    environ = {
+        **grpc,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4317",
+        "OTEL_EXPORTER_OTLP_INSECURE": "true",
+        "OTEL_EXPORTER_OTLP_LOGS_INSECURE": "false",
+        "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "http/protobuf",
+        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": "http://collector:4318/v1/metrics",
+    }
+    settings = Settings.from_env(environ)
+    assert settings.warnings == ()
+    assert (settings.traces.endpoint, settings.traces.insecure) == ("collector:4317", True)
+    assert (settings.logs.endpoint, settings.logs.insecure) == ("collector:4317", False)
+    assert settings.metrics.endpoint == "http://collector:4318/v1/metrics"
+    assert Settings.from_env({}, protocol="grpc", endpoint="https://c:1").traces.endpoint == "https://c:1"
+    for environ in ({"OTEL_EXPORTER_OTLP_ENDPOINT": "collector:4317"}, {**grpc, "OTEL_EXPORTER_OTLP_ENDPOINT": "c"}):
+        (warning,) = Settings.from_env(environ).warnings
+        assert warning.startswith("OTEL_EXPORTER_OTLP_ENDPOINT: ")
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "insecure", "expected"),
+    [
+        ("http://localhost:4317", False, "http://localhost:4318/v1/logs"),
+        ("https://collector:443/x", False, "https://collector:443/v1/logs"),
+        ("collector:4317", True, "http://collector:4318/v1/logs"),
+        ("[::1]:4317", False, "https://[::1]:4318/v1/logs"),
+    ],
+)
+def test_over_http(endpoint, insecure, expected):
+    """The same receiver by HTTP has OTLP's other port."""
+    settings = Settings.from_env({}, protocol="grpc", endpoint=endpoint, insecure=insecure).logs
+    assert (settings.over_http("logs").endpoint, settings.over_http("logs").protocol) == (expected, "http/protobuf")
+
+
+@pytest.mark.parametrize("name", ["CERTIFICATE", "CLIENT_KEY", "LOGS_CLIENT_CERTIFICATE"])
+def test_files_that_cannot_be_read(tmp_path, name):
+    """A TLS file that is missing or unreadable is a warning that names variable and path; it is kept."""
+    variable = f"OTEL_EXPORTER_OTLP_{name}"
+    for path, why in ((tmp_path / "none.pem", "No such file"), (tmp_path, "Is a directory")):
+        settings = Settings.from_env({variable: str(path)})
+        (warning,) = settings.warnings
+        assert warning.startswith(f"{variable}: cannot read {str(path)!r}: {why}")
+        assert getattr(settings.logs, name.removeprefix("LOGS_").lower()) == str(path)

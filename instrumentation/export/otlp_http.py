@@ -9,6 +9,7 @@ import os
 import ssl
 import time
 from http.client import HTTPConnection, HTTPException, HTTPResponse
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from instrumentation.export.deadline_socket import DeadlineSocket, connect, left_seconds
@@ -129,9 +130,13 @@ class OtlpHttpExporter:
 
     def _tls_context(self) -> ssl.SSLContext:
         if self._tls is None:
-            context = ssl.create_default_context(cafile=self._settings.certificate)
-            if self._settings.client_certificate:
-                context.load_cert_chain(self._settings.client_certificate, self._settings.client_key)
+            settings = self._settings
+            for path in (settings.certificate, settings.client_certificate, settings.client_key):
+                if path:
+                    Path(path).open("rb").close()  # ssl does not say which file it cannot read
+            context = ssl.create_default_context(cafile=settings.certificate)
+            if settings.client_certificate:
+                context.load_cert_chain(settings.client_certificate, settings.client_key)
             self._tls = context
         return self._tls
 

@@ -10,9 +10,9 @@ def partial_success(body: bytes) -> tuple[int, str]:
     """Return refused records and the reason; nothing refused if `body` is no such message. Never raises."""
     rejected, message = 0, ""
     try:
-        for field, value in _fields(body):
+        for field, value in message_fields(body):
             if field == 1 and isinstance(value, bytes):
-                for inner, item in _fields(value):
+                for inner, item in message_fields(value):
                     if inner == 1 and isinstance(item, int):
                         rejected = item if item < 1 << 63 else 0
                     elif inner == 2 and isinstance(item, bytes):
@@ -22,7 +22,7 @@ def partial_success(body: bytes) -> tuple[int, str]:
     return rejected, message
 
 
-def _fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
+def message_fields(data: bytes) -> Iterator[tuple[int, int | bytes]]:
     """Walk the fields of a message: varints as int, length-delimited ones as bytes; fixed ones are skipped."""
     at = 0
     while at < len(data):

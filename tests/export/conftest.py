@@ -1,11 +1,16 @@
-"""A receiver that speaks OTLP/HTTP and does as the test says."""
+"""Receivers that speak OTLP/HTTP and OTLP/gRPC and do as the test says."""
 
 import gzip
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import grpc
 import pytest
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTracePartialSuccess,
     ExportTraceServiceRequest,
@@ -16,7 +21,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 class Receiver:
     """Answers with `answers` in turn, then with 200: (status, headers, body), or a callable on the handler."""
 
-    def __init__(self):
+    def __init__(self, tls=None):
         self.answers = []
         self.requests = []  # (path, headers, ExportTraceServiceRequest)
         self.connections = 0
@@ -42,9 +47,14 @@ class Receiver:
             daemon_threads = True
             block_on_close = False
 
+            def get_request(self):
+                accepted, address = super().get_request()
+                return (tls.wrap_socket(accepted, server_side=True) if tls else accepted), address
+
             def handle_error(self, *_):
                 pass  # a client that went away
 
+        self._scheme = "https" if tls else "http"
         self._make = lambda port: Server(("127.0.0.1", port), Handler)
         self.server = self._make(0)
         self.port = self.server.server_port
@@ -52,7 +62,7 @@ class Receiver:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"{self._scheme}://127.0.0.1:{self.port}"
 
     def start(self):
         self.server = self.server or self._make(self.port)
@@ -123,8 +133,96 @@ class Receiver:
             time.sleep(0.005)
 
 
+SERVICES = {
+    "opentelemetry.proto.collector.trace.v1.TraceService": ExportTraceServiceRequest,
+    "opentelemetry.proto.collector.logs.v1.LogsService": ExportLogsServiceRequest,
+    "opentelemetry.proto.collector.metrics.v1.MetricsService": ExportMetricsServiceRequest,
+}
+
+
+class GrpcReceiver:
+    """Answers OTLP/gRPC with `answers` in turn, then with OK: callables on the call's context, which give the bytes.
+
+    Args:
+        credentials: Of the server; None: no TLS.
+    """
+
+    def __init__(self, credentials=None):
+        self.answers = []
+        self.requests = []  # (metadata, decoded request)
+        self.peers = set()
+        self.frozen = threading.Event()
+        self.thaw = threading.Event()
+        self._credentials = credentials
+        self._server = None
+        self.port = 0
+        self.start()
+
+    @property
+    def url(self):
+        return f"{'https' if self._credentials else 'http'}://127.0.0.1:{self.port}"
+
+    def start(self):
+        self._server = grpc.server(ThreadPoolExecutor(4), options=[("grpc.so_reuseport", 0)])
+        for service, request in SERVICES.items():
+            handler = grpc.unary_unary_rpc_method_handler(partial(self._answer, request))
+            self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {"Export": handler}),))
+        address = f"127.0.0.1:{self.port}"
+        if self._credentials:
+            self.port = self._server.add_secure_port(address, self._credentials)
+        else:
+            self.port = self._server.add_insecure_port(address)
+        self._server.start()
+
+    def stop(self):
+        if self._server:
+            self._server.stop(None).wait()
+            self._server = None
+
+    def _answer(self, request, body, context):
+        self.requests.append((dict(context.invocation_metadata()), request.FromString(body)))
+        self.peers.add(context.peer())
+        return self.answers.pop(0)(context) if self.answers else b""
+
+    def freeze(self, context):
+        """Answer nothing until thawed."""
+        self.frozen.set()
+        self.thaw.wait(30)
+        return b""
+
+    def names(self):
+        traces = [request for _, request in self.requests if isinstance(request, ExportTraceServiceRequest)]
+        return [name for request in traces for name in names(request)]
+
+
 def names(request):
     return [span.name for rs in request.resource_spans for ss in rs.scope_spans for span in ss.spans]
+
+
+@pytest.fixture
+def make_receiver():
+    """Make receivers: of HTTP with the server's SSL context, of gRPC with the server's credentials."""
+    made = []
+
+    def make(kind, *tls):
+        made.append(kind(*tls))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.thaw.set()
+        each.stop()
+
+
+@pytest.fixture
+def grpc_receiver(make_receiver):
+    return make_receiver(GrpcReceiver)
+
+
+@pytest.fixture
+def receiver_kinds():
+    """The receivers' classes by protocol."""
+    return {"http/protobuf": Receiver, "grpc": GrpcReceiver}
 
 
 @pytest.fixture
