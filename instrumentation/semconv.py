@@ -47,6 +47,15 @@ MESSAGING_BATCH_MESSAGE_COUNT = "messaging.batch.message_count"
 # No convention exists across brokers: the names follow messaging.servicebus.message.delivery_count and AMQP's flag.
 MESSAGING_MESSAGE_REDELIVERED = "messaging.message.redelivered"
 MESSAGING_MESSAGE_DELIVERY_COUNT = "messaging.message.delivery_count"
+MESSAGING_CONSUMER_GROUP_NAME = "messaging.consumer.group.name"
+MESSAGING_DESTINATION_PARTITION_ID = "messaging.destination.partition.id"
+MESSAGING_KAFKA_OFFSET = "messaging.kafka.offset"
+MESSAGING_KAFKA_MESSAGE_KEY = "messaging.kafka.message.key"
+MESSAGING_RABBITMQ_DESTINATION_ROUTING_KEY = "messaging.rabbitmq.destination.routing_key"
+MESSAGING_RABBITMQ_MESSAGE_DELIVERY_TAG = "messaging.rabbitmq.message.delivery_tag"
+# No convention exists: how far a consumer is behind, in messages and in time.
+MESSAGING_CONSUMER_LAG = "clew.messaging.consumer.lag"
+MESSAGING_MESSAGE_AGE = "clew.messaging.message.age"
 MESSAGING_CLIENT_OPERATION_DURATION = "messaging.client.operation.duration"
 MESSAGING_CLIENT_SENT_MESSAGES = "messaging.client.sent.messages"
 MESSAGING_CLIENT_CONSUMED_MESSAGES = "messaging.client.consumed.messages"
@@ -98,6 +107,9 @@ REQUEST_ID_HEADER = "x-request-id"
 
 DURATION_BOUNDARIES_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 """Bucket boundaries that the HTTP, RPC and messaging duration histograms advise."""
+
+AGE_BOUNDARIES_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 1800.0)
+"""Bucket boundaries of what may wait for an outage to end: the age of a message, the time until all is consistent."""
 
 KNOWN_METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH", "QUERY"))
 """Request methods recorded as they are; any other becomes `_OTHER`, so that a stranger cannot add series."""

@@ -24,6 +24,7 @@ from typing_extensions import override
 from instrumentation import semconv
 from instrumentation.guard import Guard
 from instrumentation.integrations import boundary
+from instrumentation.integrations.faststream_delivery import Delivery, Details, Offsets, delivery
 from instrumentation.integrations.messaging import Destination, Messaging
 from instrumentation.signals.signals import Signals
 from instrumentation.signals.span import Span
@@ -111,12 +112,13 @@ class Instrument:
         messaging: Where records go; None after `undo`.
     """
 
-    __slots__ = ("guard", "messaging", "system")
+    __slots__ = ("guard", "messaging", "offsets", "system")
 
     def __init__(self, system: str, guard: Guard) -> None:
         self.system = system
         self.guard = guard
         self.messaging: Messaging | None = None
+        self.offsets = Offsets()
 
     def __call__(self, msg: Any, /, *, context: Any) -> BaseMiddleware[PublishCommand, Any]:
         """Observe one message, received or published."""
@@ -132,7 +134,7 @@ class _Observer(BaseMiddleware[PublishCommand, Any]):
         super().__init__(msg, context=context)
         self._instrument = instrument
         self._messaging = messaging
-        self._consumed: tuple[Span, Destination, dict[str, str | int]] | None = None
+        self._consumed: tuple[Span, Destination, Details] | None = None
         self._error: BaseException | None = None
 
     @override
@@ -151,9 +153,7 @@ class _Observer(BaseMiddleware[PublishCommand, Any]):
         self._messaging.finish_publish(span, destination, details)
         return result
 
-    def _start_publish(
-        self, cmd: PublishCommand
-    ) -> tuple[Span, Destination, dict[str, str | int], Token[Context]] | None:
+    def _start_publish(self, cmd: PublishCommand) -> tuple[Span, Destination, Details, Token[Context]] | None:
         try:
             destination = _target(self._instrument.system, cmd)
             span = self._messaging.start_publish(destination)
@@ -187,7 +187,11 @@ class _Observer(BaseMiddleware[PublishCommand, Any]):
             started = self._messaging.start_process(source, msg.headers, msg.batch_headers)
             if started is not None:
                 span = started[0]
-                self._consumed = span, source, _received(msg) if span.sampled else _counted(msg)
+                self._consumed = span, source, _counted(msg)
+                told = delivery(source.system, source.group, msg, self._instrument.offsets.count)
+                self._messaging.observe_delay(source, told.age_seconds, told.behind, told.place)
+                if span.sampled:
+                    self._consumed = span, source, _received(msg, told)
         except Exception as error:
             self._instrument.guard.caught("faststream process", error)
 
@@ -213,51 +217,68 @@ def _target(system: str, cmd: PublishCommand) -> Destination:
 
 
 def _source(system: str, log_context: dict[str, str], msg: StreamMessage[Any]) -> Destination:
+    if system == "rabbitmq":
+        return _queue(log_context, msg.raw_message)
     declared = next((log_context[key] for key in _DECLARED_AS if log_context.get(key)), "")
+    group = log_context.get("group_id", "")
     is_pattern = any(character in declared for character in "*>{#+")
     if is_pattern and msg.batch_headers:  # its messages may be from several
-        return Destination(system, declared, declared)
+        return Destination(system, declared, declared, group=group)
     raw = _first(msg.raw_message)
     actual = getattr(raw, "subject", None) or getattr(raw, "topic", None)
     name = actual if isinstance(actual, str) else declared
-    return Destination(system, name or declared, declared if is_pattern else "")
+    return Destination(system, name or declared, declared if is_pattern else "", group=group)
 
 
-def _published(cmd: PublishCommand) -> dict[str, str | int]:
-    details: dict[str, str | int] = {}
+def _queue(log_context: dict[str, str], raw: Any) -> Destination:
+    """Return where a RabbitMQ message came from: `exchange:routing key:queue`, what is empty or equal left out."""
+    queue, exchange, key = log_context.get("queue", ""), raw.exchange or "", raw.routing_key or ""
+    parts = (exchange, "" if key == queue else key, queue)
+    name = ":".join(part for part in parts if part)
+    # An exchange may route many keys to a queue.
+    return Destination("rabbitmq", name, f"{exchange}:{queue}" if exchange and name != f"{exchange}:{queue}" else "")
+
+
+def _published(cmd: PublishCommand) -> Details:
+    details: Details = {}
     if cmd.correlation_id:
         details[semconv.MESSAGING_MESSAGE_CONVERSATION_ID] = cmd.correlation_id
-    if isinstance(cmd, BatchPublishCommand):
+    # Kafka's command is of the batch kind even for one message.
+    if isinstance(cmd, BatchPublishCommand) and len(cmd.batch_bodies) > 1:
         details[semconv.MESSAGING_BATCH_MESSAGE_COUNT] = len(cmd.batch_bodies)
+    return _placed(cmd, details)
+
+
+def _placed(cmd: PublishCommand, details: Details) -> Details:
+    """Add what a broker's own command tells of the place."""
+    key = getattr(cmd, "key", None)
+    if isinstance(key, bytes):
+        details[semconv.MESSAGING_KAFKA_MESSAGE_KEY] = key.decode("utf-8", "replace")
+    partition = getattr(cmd, "partition", None)
+    if isinstance(partition, int):
+        details[semconv.MESSAGING_DESTINATION_PARTITION_ID] = str(partition)
+    if hasattr(cmd, "exchange"):
+        details[semconv.MESSAGING_RABBITMQ_DESTINATION_ROUTING_KEY] = cmd.destination
     return details
 
 
-def _counted(msg: StreamMessage[Any]) -> dict[str, str | int]:
+def _counted(msg: StreamMessage[Any]) -> Details:
     return {semconv.MESSAGING_BATCH_MESSAGE_COUNT: len(msg.batch_headers)} if msg.batch_headers else {}
 
 
-def _received(msg: StreamMessage[Any]) -> dict[str, str | int]:
-    details = _counted(msg)
-    if not details:
+def _received(msg: StreamMessage[Any], told: Delivery) -> Details:
+    details = {**told.details, **_counted(msg)}
+    if not msg.batch_headers:
         details[semconv.MESSAGING_MESSAGE_ID] = msg.message_id
-        details[semconv.MESSAGING_MESSAGE_CONVERSATION_ID] = msg.correlation_id
+        if msg.correlation_id:
+            details[semconv.MESSAGING_MESSAGE_CONVERSATION_ID] = msg.correlation_id
     if isinstance(msg.body, bytes):
         details[semconv.MESSAGING_MESSAGE_BODY_SIZE] = len(msg.body)
-    deliveries = _deliveries(_first(msg.raw_message))
-    if deliveries:
+    if told.deliveries > 1:
         details[semconv.MESSAGING_MESSAGE_REDELIVERED] = True
-        if deliveries > 1:
-            details[semconv.MESSAGING_MESSAGE_DELIVERY_COUNT] = deliveries
+        if told.is_counted:
+            details[semconv.MESSAGING_MESSAGE_DELIVERY_COUNT] = told.deliveries
     return details
-
-
-def _deliveries(raw: Any) -> int:
-    """Return how often a redelivered message was delivered, 1 if the broker does not count; 0 for a first delivery."""
-    reply = getattr(raw, "reply", None)
-    if isinstance(reply, str) and reply.startswith("$JS.ACK."):  # NATS JetStream; core NATS never delivers again
-        delivered = raw.metadata.num_delivered
-        return delivered if delivered > 1 else 0
-    return 1 if getattr(raw, "redelivered", False) is True else 0  # AMQP
 
 
 def _first(raw: Any) -> Any:

@@ -39,12 +39,14 @@ class Destination(NamedTuple):
         name: Subject, topic, queue or channel.
         template: What the name is one of, such as `orders.*`; empty if names are few by themselves.
         temporary: Whether it exists for one reply.
+        group: Consumer group that shares what is read; empty where there is none.
     """
 
     system: str
     name: str
     template: str = ""
     temporary: bool = False
+    group: str = ""
 
     @property
     def varies(self) -> bool:
@@ -71,7 +73,18 @@ class Operation(NamedTuple):
 class Messaging:
     """Turns each published message into a PRODUCER span and each processed one into a CONSUMER span, with metrics."""
 
-    __slots__ = ("_consumed", "_counted", "_guard", "_process", "_publish", "_repeated", "_sent", "_tracer", "_trust")
+    __slots__ = (
+        "_age",
+        "_consumed",
+        "_guard",
+        "_lag",
+        "_process",
+        "_publish",
+        "_repeated",
+        "_sent",
+        "_tracer",
+        "_trust",
+    )
 
     def __init__(self, signals: Signals, scope_name: str) -> None:
         self._tracer = signals.tracers.get_tracer(scope_name)
@@ -101,6 +114,17 @@ class Messaging:
             semconv.MESSAGING_CLIENT_CONSUMED_MESSAGES,
             unit="{message}",
             description="Number of messages that were delivered to the application.",
+        )
+        self._age = metrics.histogram(
+            semconv.MESSAGING_MESSAGE_AGE,
+            unit="s",
+            description="Time from the publishing of a message to the start of its processing.",
+            boundaries=semconv.AGE_BOUNDARIES_SECONDS,
+        )
+        self._lag = metrics.gauge(
+            semconv.MESSAGING_CONSUMER_LAG,
+            unit="{message}",
+            description="Messages that waited behind the one delivered last.",
         )
         self._repeated: dict[tuple[str, Destination, str], tuple[Repeated, CounterCell]] = {}
 
@@ -164,6 +188,23 @@ class Messaging:
     def count_consumed(self, destination: Destination, messages: int) -> None:
         """Count messages that the application pulled, whose processing cannot be seen."""
         self._consumed.cell(_labels(destination, "receive")).add(messages)
+
+    def observe_delay(
+        self, destination: Destination, age_seconds: float | None, behind: int | None, place: Mapping[str, str | int]
+    ) -> None:
+        """Record how late a message is and how many wait behind it, as far as the broker tells.
+
+        Args:
+            destination: Where it came from.
+            age_seconds: Since it was published.
+            behind: Messages that wait behind it.
+            place: Further labels of `behind`, such as the partition.
+        """
+        labels = _address(destination)
+        if age_seconds is not None:
+            self._age.cell(labels).observe(age_seconds)
+        if behind is not None:
+            self._lag.cell({**labels, **place}).set(behind)
 
     def _finish(
         self,
@@ -233,10 +274,14 @@ def _link(span: Span, carriers: list[dict[str, str]]) -> None:
 
 
 def _labels(destination: Destination, operation_name: str) -> Labels:
-    labels: Labels = {
-        semconv.MESSAGING_SYSTEM: destination.system,
-        semconv.MESSAGING_OPERATION_NAME: operation_name,
-    }
+    labels = {**_address(destination), semconv.MESSAGING_OPERATION_NAME: operation_name}
+    if destination.group:
+        labels[semconv.MESSAGING_CONSUMER_GROUP_NAME] = destination.group
+    return labels
+
+
+def _address(destination: Destination) -> Labels:
+    labels: Labels = {semconv.MESSAGING_SYSTEM: destination.system}
     if destination.varies:
         labels[semconv.MESSAGING_DESTINATION_TEMPLATE] = shown(destination)
     else:

@@ -1,10 +1,8 @@
 """What tests of the client and messaging integrations share."""
 
 import asyncio
-import subprocess
-import sys
-from pathlib import Path
 
+import broker_servers
 import pytest
 
 
@@ -36,25 +34,6 @@ async def eventually():
 
 @pytest.fixture(scope="session")
 def nats_url(tmp_path_factory):
-    """A NATS server with JetStream of its own, on a port that it picks itself."""
-    data = tmp_path_factory.mktemp("nats")
-    program = Path(sys.executable).with_name("nats-server")
-    command = [program, "-a", "127.0.0.1", "-p", "-1", "-js", "-sd", data / "store", "--ports_file_dir", data]
-    with (data / "log").open("wb") as log, subprocess.Popen(command, stderr=log) as process:
-        try:
-            yield _ready_url(process, data)
-        finally:
-            process.terminate()
-
-
-def _ready_url(process, data):
-    import json
-    import time
-
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline and process.poll() is None:
-        for found in data.glob("*.ports"):
-            if text := found.read_text():
-                return json.loads(text)["nats"][0]
-        time.sleep(0.02)
-    raise RuntimeError((data / "log").read_text())
+    """A NATS server with JetStream of its own."""
+    with broker_servers.nats_server(tmp_path_factory.mktemp("nats")) as url:
+        yield url

@@ -92,6 +92,7 @@ async def test_a_message_is_a_span_on_each_side(kit, installed, new_broker, stre
         "messaging.message.id": "c-1",
         "messaging.message.conversation_id": "c-1",
         "messaging.message.body.size": 5,
+        "messaging.consumer.group.name": f"{stream.name}-7",
     }
     assert series(kit, "messaging.client.operation.duration") == [(published, 1)]
     assert series(kit, "messaging.client.sent.messages") == [(published, 1)]
