@@ -10,7 +10,7 @@ WORKERS ?= 2
 export UV_PROJECT_ENVIRONMENT := .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow check format lock generate clean
+.PHONY: help install demo test test-slow stack-test check format lock generate clean
 
 help:  ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -35,10 +35,15 @@ demo: install  ## Run the shop with the console, until Ctrl-C
 
 test: install .venv/fastapi-0.141/installed  ## Run the tests
 	@.venv/fastapi-0.141/bin/python -m pytest -q tests/integrations/test_asgi.py tests/test_setup.py -k "not console"
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow and not stack" $(PYTEST_ARGS)
 
 test-slow: install  ## Run the tests that need real outages
 	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+
+stack-test: install  ## Run the shop on Prometheus, Loki and the Collector, which are built first (minutes, once)
+	@$(BIN)/python -m stack build
+	@$(BIN)/python -m pytest --backends stack -m "" tests/stories $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m stack $(PYTEST_ARGS)
 
 check: install  ## Check format, lint, types, imports and generated files
 	$(BIN)/ruff format --check .
@@ -47,6 +52,7 @@ check: install  ## Check format, lint, types, imports and generated files
 	$(BIN)/lint-imports
 	$(UV) lock --check --quiet
 	$(BIN)/python -m shop.contracts.generate --check
+	$(BIN)/python -m stack validate
 
 format: install  ## Format the code and mend what the linter can
 	$(BIN)/ruff format .

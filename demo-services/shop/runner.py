@@ -9,7 +9,8 @@ import sys
 import sysconfig
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -100,8 +101,7 @@ class Shop:
         self._start_broker()
         self._start_services()
         if self.plan.load_rate > 0:
-            rate = {"LOAD_RATE": f"{self.plan.load_rate:g}", "GATEWAY_URL": self.gateway_url}
-            self._start(self._service("load", rate, _always))
+            self._start(self._load(self.plan.load_rate))
         self._progress("all ready")
 
     def stop(self) -> None:
@@ -123,6 +123,19 @@ class Shop:
         """Start a process, or start it again after it ended, and wait until it is ready."""
         child.start()
         child.wait_ready(START_TIMEOUT_SECONDS, self._watch)
+
+    @contextmanager
+    def load(self, rate: float) -> Iterator[None]:
+        """Send customers, so many a second, as long as the body runs."""
+        child = self._start(self._load(rate))
+        try:
+            yield
+        finally:
+            stop_all([child], SERVICES_STOP_SECONDS)
+            self.children.remove(child)
+
+    def _load(self, rate: float) -> Child:
+        return self._service("load", {"LOAD_RATE": f"{rate:g}", "GATEWAY_URL": self.gateway_url}, _always)
 
     def _watch(self) -> None:
         if self._cancelled():

@@ -88,8 +88,15 @@ def attributes_of(holder):
 
 
 @pytest.fixture(scope="session")
-def shop(tmp_path_factory):
-    """The shop, inventory and payments twice, with its console; only customers named `declined...` are declined."""
+def shop(request):
+    """The shop, inventory and payments twice, on the backends that `--backends` chooses."""
+    on_stack = request.config.getoption("--backends") == "stack"
+    return request.getfixturevalue("stack_shop" if on_stack else "console_shop")
+
+
+@pytest.fixture(scope="session")
+def console_shop(tmp_path_factory):
+    """The shop with its console; only customers named `declined...` are declined."""
     environment = {"payments": {"DECLINE_SHARE": "0"}, "inventory": {"STOCK_PIECES": "1000000"}}
     plan = Plan(
         tmp_path_factory.mktemp("shop"),
@@ -102,9 +109,13 @@ def shop(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def backend(shop):
-    """The console, read as Tempo and Loki."""
-    reader = Backend(shop.console_url, shop.console_url)
+def backend(shop, request):
+    """The console, read as Tempo and Loki; or Tempo and Loki themselves."""
+    urls = (shop.console_url, shop.console_url)
+    if request.config.getoption("--backends") == "stack":
+        stack = request.getfixturevalue("stack")
+        urls = (stack.traces_url, stack.url("loki"))
+    reader = Backend(*urls)
     yield reader
     reader.close()
 

@@ -1,0 +1,94 @@
+"""Pytest fixtures: the stack's backends, running natively, and the shop on them.
+
+They start when a test first asks for them, once a session. `--backends stack` lets the stories run on them too.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from shop.runner import Shop
+
+    from stack.native import Backends
+
+LOAD_RATE = 5.0
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add `--backends`."""
+    parser.addoption(
+        "--backends", choices=("console", "stack"), default="console", help="what the stories are read back from"
+    )
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which backends were missing, and why."""
+    for name, reason in _skipped.items():
+        terminalreporter.write_line(f"not run: {name}: {reason}")
+
+
+_skipped: dict[str, str] = {}
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backends]:
+    """Collector, Prometheus, Loki, console and, with `TEMPO_BINARY`, Tempo."""
+    from stack.native import Backends, Plan  # noqa: PLC0415 the shop is not installed wherever pytest runs
+
+    with Backends(Plan(tmp_path_factory.mktemp("stack"))) as backends:
+        _skipped.update(backends.skipped)
+        yield backends
+
+
+@pytest.fixture(scope="session")
+def stack_shop(stack: Backends, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+    """The shop, which sends to the stack; it has no load yet, and only customers named `declined...` are declined."""
+    from shop.ports import LOOPBACK, free_ports  # noqa: PLC0415 as above
+    from shop.runner import Plan, Shop  # noqa: PLC0415
+
+    pages = dict(zip(("orders", "notifications"), free_ports(2), strict=True))
+    environment = {
+        "payments": {"DECLINE_SHARE": "0"},
+        "inventory": {"STOCK_PIECES": "1000000"},
+        **{name: _page(port) for name, port in pages.items()},
+    }
+    sending = {
+        "OTEL_SDK_DISABLED": "false",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": stack.otlp_url,
+        "OTEL_METRIC_EXPORT_INTERVAL": "2000",
+    }
+    plan = Plan(
+        tmp_path_factory.mktemp("stack-shop"),
+        console=False,
+        replicas=2,
+        environment=sending,
+        service_environment=environment,
+    )
+    with Shop(plan) as shop:
+        stack.scrape(
+            {
+                "gateway": shop.gateway_url.removeprefix("http://"),
+                **{name: f"{LOOPBACK}:{port}" for name, port in pages.items()},
+            }
+        )
+        yield shop
+
+
+@pytest.fixture(scope="session")
+def stack_load(stack_shop: Shop) -> Iterator[Shop]:
+    """The shop on the stack, with customers that come and go until the session ends."""
+    with stack_shop.load(LOAD_RATE):
+        yield stack_shop
+
+
+def _page(port: int) -> dict[str, str]:
+    return {
+        "OTEL_METRICS_EXPORTER": "otlp,prometheus",
+        "OTEL_EXPORTER_PROMETHEUS_HOST": "127.0.0.1",
+        "OTEL_EXPORTER_PROMETHEUS_PORT": str(port),
+    }

@@ -1,0 +1,73 @@
+"""What is built from which Go module, at which version."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+# Contrib's newest release of which all components that are used here resolve as modules.
+COLLECTOR_VERSION = "0.159.0"
+PROMETHEUS_VERSION = "3.15.1"
+LOKI_VERSION = "3.7.8"
+TEMPO_VERSION = "3.0.3"
+GRAFANA_VERSION = "13.2.3"
+
+COLLECTOR_MANIFEST = Path(__file__).with_name("collector-components.yaml")
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How one program is built.
+
+    Attributes:
+        name: The program's name, and its file's in the cache.
+        version: What it must say of itself when it is asked for its version.
+        module: The Go module that holds it, with the module's version.
+        package: Path of its main package inside the module.
+        version_symbol: Go variable that holds the version.
+        version_flag: Flag that prints it.
+        suffix: Told apart from other builds of the same version by it.
+    """
+
+    name: str
+    version: str
+    module: str
+    package: str
+    version_symbol: str
+    version_flag: str = "--version"
+    suffix: str = ""
+
+    @property
+    def file_name(self) -> str:
+        """Return the name of its file in the cache."""
+        return f"{self.name}-{self.version}{self.suffix}"
+
+
+def _prometheus(name: str) -> Recipe:
+    # Prometheus 3.x.y is module version v0.3xx.y: the module path has no /v3.
+    major, minor, patch = PROMETHEUS_VERSION.split(".")
+    module = f"github.com/prometheus/prometheus@v0.{major}{minor:0>2}.{patch}"
+    return Recipe(name, PROMETHEUS_VERSION, module, f"cmd/{name}", "github.com/prometheus/common/version.Version")
+
+
+def _collector() -> Recipe:
+    digest = hashlib.sha256(COLLECTOR_MANIFEST.read_bytes()).hexdigest()[:8]
+    builder = f"go.opentelemetry.io/collector/cmd/builder@v{COLLECTOR_VERSION}"
+    return Recipe("otelcol", COLLECTOR_VERSION, builder, "", "", suffix=f"-{digest}")
+
+
+RECIPES = {
+    recipe.name: recipe
+    for recipe in (
+        _collector(),
+        _prometheus("prometheus"),
+        _prometheus("promtool"),
+        Recipe(
+            "loki",
+            LOKI_VERSION,
+            f"github.com/grafana/loki/v3@v{LOKI_VERSION}",
+            "cmd/loki",
+            "github.com/grafana/loki/v3/pkg/util/build.Version",
+            "-version",
+        ),
+    )
+}
