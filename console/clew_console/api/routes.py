@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.routing import Route
 
-from clew_console.api import loki, metrics, tempo
+from clew_console.api import analysis, loki, metrics, tempo
 from clew_console.api.parameters import ParameterError
 from clew_console.api.reply import Reply, json_reply
 from clew_console.query.error import QueryError
@@ -23,6 +23,13 @@ logger = logging.getLogger(__name__)
 _PATHS: dict[str, Callable[[Directory, Request], Reply]] = {
     "/api/traces/{trace_id}": tempo.trace_by_id,
     "/api/search": tempo.search,
+    "/api/search/scatter": analysis.get_scatter,
+    "/api/search/groups": analysis.get_groups,
+    "/api/search/compare": analysis.get_compare,
+    "/api/overview": analysis.get_overview,
+    "/api/map": analysis.get_map,
+    "/api/logs/histogram": analysis.get_log_histogram,
+    "/api/metrics/series": analysis.get_series,
     "/api/metrics": metrics.names,
     "/api/metrics/points": metrics.points,
     "/api/metrics/exemplars": metrics.exemplars,

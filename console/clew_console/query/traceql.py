@@ -72,6 +72,19 @@ def parse_traceql(query: str) -> Condition | None:
     return condition
 
 
+def parse_left(text: str) -> Comparison:
+    """Parse the left side of a comparison alone, to group by it: `resource.service.name`, `.order.id`, `status`.
+
+    Raises:
+        QueryError: it is none.
+    """
+    tokens = Tokens(text, _RULES, SUPPORTED)
+    scope, key = _left(tokens.expect("an attribute or an intrinsic", "attribute", "word"), tokens)
+    if tokens.peek().rule != "end":
+        raise tokens.unexpected("the end")
+    return Comparison(scope, key, "!=", "")
+
+
 def _either(tokens: Tokens, depth: int) -> Condition:
     parts = [_both(tokens, depth)]
     while tokens.take("||"):
@@ -151,4 +164,14 @@ def _attribute_value(operator: str, right: Token, tokens: Tokens) -> Literal:
     raise tokens.error(f"{right.text!r} is not a value an attribute compares with")
 
 
-__all__ = ["KIND", "STATUS", "SUPPORTED", "Comparison", "Condition", "Junction", "QueryError", "parse_traceql"]
+__all__ = [
+    "KIND",
+    "STATUS",
+    "SUPPORTED",
+    "Comparison",
+    "Condition",
+    "Junction",
+    "QueryError",
+    "parse_left",
+    "parse_traceql",
+]

@@ -60,7 +60,7 @@ def find_traces(directory: Directory, condition: Condition | None, when: TimeRan
 def _matching(
     directory: Directory, condition: Condition | None, when: TimeRange
 ) -> Iterator[tuple[bytes, MatchedSpan]]:
-    root_of = lru_cache(maxsize=1024)(partial(_root, directory))
+    remembered_root = lru_cache(maxsize=1024)(partial(root_of, directory))
     for connection in connections(directory):
         emitters = resources(connection)
         clause = compile_traceql(condition, list(emitters.values()))
@@ -73,7 +73,7 @@ def _matching(
         for trace_id, span_id, start_ns, duration_ns, chunk_id, position, resource_id in rows:
             if not clause.is_exact:
                 span = chunk(chunk_id)[position].span
-                facts = span_facts(span, emitters[resource_id].attributes, partial(root_of, trace_id))
+                facts = span_facts(span, emitters[resource_id].attributes, partial(remembered_root, trace_id))
                 if not span_matches(condition, facts):
                     continue
             yield trace_id, MatchedSpan(span_id, start_ns, duration_ns)
@@ -83,5 +83,6 @@ def _chunk(connection: sqlite3.Connection, chunk_id: int) -> list:
     return decode(connection.execute("SELECT encoded FROM chunk WHERE id = ?", (chunk_id,)).fetchone()[0])
 
 
-def _root(directory: Directory, trace_id: bytes) -> Root:
+def root_of(directory: Directory, trace_id: bytes) -> Root:
+    """Return the root of the trace, as far as it has come."""
     return summaries(directory, [trace_id])[0].root

@@ -43,16 +43,19 @@ class Identities:
             found = _remember(self._names, value, self._one("SELECT id FROM name WHERE value = ?", value))
         return found
 
-    def series(self, resource_id: int, name: str, unit: str, kind: str, temporality: int, attributes: str) -> int:
+    def series(
+        self, resource_id: int, name: str, unit: str, kind: str, temporality: int, is_monotonic: bool, attributes: str
+    ) -> int:
         """Return the id of the metric series; `attributes` is its JSON."""
-        key = digest(str(resource_id), name, unit, kind, str(temporality), attributes)
+        key = digest(str(resource_id), name, unit, kind, f"{temporality} {is_monotonic:d}", attributes)
         found = self._series.get(key)
         if found is None:
             insert = (
-                "INSERT OR IGNORE INTO series (digest, resource_id, name, unit, type, temporality, attributes) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?)"
+                "INSERT OR IGNORE INTO series "
+                "(digest, resource_id, name, unit, type, temporality, is_monotonic, attributes) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
             )
-            self.connection.execute(insert, (key, resource_id, name, unit, kind, temporality, attributes))
+            self.connection.execute(insert, (key, resource_id, name, unit, kind, temporality, is_monotonic, attributes))
             found = _remember(self._series, key, self._one("SELECT id FROM series WHERE digest = ?", key))
         return found
 

@@ -39,10 +39,12 @@ def _rows(identities: Identities, resource_id: int, metric: Metric) -> Iterator[
     if kind is None:
         return
     data = getattr(metric, kind)
-    temporality = getattr(data, "aggregation_temporality", 0)
+    temporality, is_monotonic = getattr(data, "aggregation_temporality", 0), getattr(data, "is_monotonic", False)
     for point in data.data_points:
         attributes = json_text(dict(sorted(python_attributes(point.attributes).items())))
-        series_id = identities.series(resource_id, metric.name, metric.unit, kind, temporality, attributes)
+        series_id = identities.series(
+            resource_id, metric.name, metric.unit, kind, temporality, is_monotonic, attributes
+        )
         time_ns, start_ns = min(point.time_unix_nano, MAX_TIME_NS), min(point.start_time_unix_nano, MAX_TIME_NS)
         yield series_id, time_ns, start_ns, *_measured(point), _exemplars(point)
 

@@ -6,6 +6,7 @@ CREATE TABLE series (
     unit        TEXT NOT NULL,
     type        TEXT NOT NULL,        -- gauge sum histogram exponential_histogram summary
     temporality INTEGER NOT NULL,     -- AggregationTemporality of OTLP; 0 where there is none
+    is_monotonic INTEGER NOT NULL,    -- 1 for a sum that only grows
     attributes  TEXT NOT NULL         -- JSON object
 );
 
