@@ -5,11 +5,13 @@
 
 from dataclasses import dataclass
 
-from opentelemetry import metrics, propagate, trace
+from opentelemetry import _logs, metrics, propagate, trace
 from opentelemetry.propagators.composite import CompositePropagator
 
 from instrumentation.context import Propagator
 from instrumentation.diagnostics import Diagnostics
+from instrumentation.signals.log import LogEmitter
+from instrumentation.signals.logger import StoreLoggerProvider
 from instrumentation.signals.meter import StoreMeterProvider
 from instrumentation.signals.metric import MetricStore
 from instrumentation.signals.span import SpanSettings, TracerProvider
@@ -25,11 +27,13 @@ class StoreRef:
 TRACERS = TracerProvider()
 _STORE = StoreRef()
 METERS = StoreMeterProvider(_STORE)
+LOGGERS = StoreLoggerProvider()
 
 
-def point_at(spans: SpanSettings | None, store: MetricStore | None) -> None:
-    """Make all tracers and meters of this process write there; None turns them off."""
+def point_at(spans: SpanSettings | None, store: MetricStore | None, logs: LogEmitter | None) -> None:
+    """Make all tracers, meters and loggers of this process write there; None turns them off."""
     TRACERS.target = spans
+    LOGGERS.target = logs
     _STORE.store = store
     METERS.rebind()
 
@@ -52,6 +56,11 @@ def claim(diagnostics: Diagnostics, propagators: tuple[str, ...]) -> None:
         metrics.set_meter_provider(METERS)
     elif meters is not METERS:
         _name_foreign(diagnostics, "meter", meters)
+    loggers = _logs.get_logger_provider()
+    if type(loggers).__name__ == "ProxyLoggerProvider":  # nor for this
+        _logs.set_logger_provider(LOGGERS)
+    elif loggers is not LOGGERS:
+        _name_foreign(diagnostics, "logger", loggers)
     is_default = isinstance(propagate.get_global_textmap(), CompositePropagator)
     if is_default and set(propagators) == {"tracecontext", "baggage"}:
         propagate.set_global_textmap(Propagator())

@@ -17,12 +17,13 @@ from instrumentation.export import scrape
 from instrumentation.guard import Guard
 from instrumentation.importing import when_imported
 from instrumentation.integrations import process
-from instrumentation.integrations.asgi import ASGIApp, AsgiMiddleware, FindRoute, no_route
-from instrumentation.integrations.logging import adopt_uvicorn
+from instrumentation.integrations.asgi import FASTAPI_MARKS, ASGIApp, AsgiMiddleware, FindRoute, no_route
+from instrumentation.integrations.contrib import ALL, OURS, Contrib, normalised
 from instrumentation.sampling import sampler
 from instrumentation.settings import Settings
 from instrumentation.signals.console import render_console
-from instrumentation.signals.log import LogEmitter
+from instrumentation.signals.ecs import EcsRender
+from instrumentation.signals.log import LogEmitter, Render
 from instrumentation.signals.metric import MetricStore
 from instrumentation.signals.signals import Signals
 from instrumentation.signals.span import SpanSettings
@@ -38,6 +39,9 @@ INTEGRATIONS = {
     "faststream": "instrumentation.integrations.faststream",
 }
 """Library, and the module whose `install(signals)` instruments it once the library is imported."""
+
+SERVED = ("asgi", "starlette", "fastapi")
+"""Frameworks that the kit observes from the outside, by wrapping the application."""
 
 _active: list["Telemetry"] = []
 """The one set-up of this process, if it is on: OpenTelemetry's globals allow no second."""
@@ -63,7 +67,7 @@ class Telemetry:
 
     def asgi(self, app: ASGIApp) -> ASGIApp:
         """Wrap a plain ASGI application; its routes are unknown, so metrics and spans have no `http.route`."""
-        return AsgiMiddleware(app, self._signals, _Hooks(self, serves_metrics=False), no_route)
+        return AsgiMiddleware(app, self._signals, _Hooks(self, serves_metrics=False), no_route, FASTAPI_MARKS)
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Deliver everything that is queued.
@@ -93,7 +97,7 @@ class Telemetry:
             self._undos.pop()()
         if self in _active:
             _active.remove(self)
-            _providers.point_at(None, None)
+            _providers.point_at(None, None, None)
         self.shutdown()
 
     def ledger(self) -> dict[str, Any]:
@@ -110,14 +114,14 @@ class Telemetry:
         if starlette.is_wrapped(app):
             return
         expand: Any = starlette.as_they_are
-        marks: dict[str, None] = {}
+        marks: Mapping[str, None] = {}
         if "fastapi" in sys.modules:
             fastapi = importlib.import_module("instrumentation.integrations.fastapi")
             if fastapi.is_fastapi(app):
                 if fastapi.has_own_telemetry(app):
                     self._diagnostics.line("fastapi", "an app made with telemetry= observes its requests itself")
                     return
-                expand, marks = fastapi.expand, fastapi.MARKS
+                expand, marks = fastapi.expand, FASTAPI_MARKS
         index = starlette.RouteIndex(app, expand)
         hooks = _Hooks(self, serves_metrics=index.serves("/metrics"))
 
@@ -130,6 +134,12 @@ class Telemetry:
         """Instrument every Starlette and FastAPI application that is made from now on, for code that cannot call us."""
         for module, name in (("starlette.applications", "Starlette"), ("fastapi", "FastAPI")):
             self._undos.append(when_imported(module, partial(self._wrap_class, module, name)))
+
+    def _wrap_fastapi_when_called(self) -> None:
+        """Instrument applications that nobody handed to us: else FastAPI's own telemetry would feed our providers."""
+        starlette = importlib.import_module("instrumentation.integrations.starlette")
+        importlib.import_module("instrumentation.integrations.fastapi")
+        self._undos.append(starlette.wrap_when_called(sys.modules["fastapi"].FastAPI, self.wrap))
 
     def _wrap_class(self, module: str, name: str) -> None:
         starlette = importlib.import_module("instrumentation.integrations.starlette")
@@ -154,24 +164,36 @@ class Telemetry:
             max_links=settings.span_link_count_limit,
             max_value_characters=settings.span_attribute_value_length_limit,
         )
-        pretty = settings.log_format == "console" or (settings.log_format == "auto" and sys.stdout.isatty())
         logs = LogEmitter(
             str(self._identity.attributes()["service.name"]),
             self._exports.logs,
             self._exports.lines,
-            render=render_console if pretty else None,
+            render=self._render(),
             max_value_characters=settings.log_attribute_value_length_limit,
         )
         _providers.claim(self._diagnostics, settings.propagators)
-        _providers.point_at(spans, self._store)
+        _providers.point_at(spans, self._store, logs)
         return Signals(settings, _providers.TRACERS, self._store, logs, self._guard)
+
+    def _render(self) -> Render | None:
+        """Choose the form of lines; None is the default one, JSON."""
+        form = self.settings.log_format
+        if form == "ecs":
+            return EcsRender(self._identity.attributes)
+        pretty = form in ("pretty", "console") or (form == "auto" and sys.stdout.isatty())
+        return render_console if pretty else None
 
     def _wire(self) -> None:
         self._undos.append(self._process.undo)
+        disabled = {normalised(name) for name in self.settings.disabled_instrumentations}
         for library, module in INTEGRATIONS.items():
-            if find_spec(library) is not None:
+            if find_spec(library) is not None and not disabled & {library, ALL, *_names_of(library)}:
                 self._undos.append(when_imported(library, partial(self._install, library, module)))
-        self._undos.append(adopt_uvicorn(access_log=self.settings.access_log))
+        if self.settings.contrib and not _providers.has_foreign_tracers():
+            contrib = Contrib((*INTEGRATIONS, *SERVED), disabled, self._guard, self._diagnostics.line)
+            self._undos.append(contrib.undo)
+            contrib.install(when_imported)
+        self._undos.append(when_imported("fastapi", self._wrap_fastapi_when_called))
         self._undos.append(at_exit(self._shutdown_at_exit))
         if "prometheus" in self.settings.metrics.exporters:
             self._serve_metrics()
@@ -207,10 +229,9 @@ class Telemetry:
         return scrape.render(self._store, self._identity.attributes(), accept)
 
     def server_started(self) -> None:
-        """Watch the event loop that runs now, and take over the loggers that the server set up after `instrument`."""
+        """Watch the event loop that runs now."""
         self._stop_by = None
         self._process.start_loop_monitor()
-        self._undos.append(adopt_uvicorn(access_log=self.settings.access_log))
 
 
 class _Hooks:
@@ -295,6 +316,11 @@ def instrument(
 def instrument_process() -> None:
     """Wire a process that does not call `instrument` itself, for `clew run`."""
     instrument().wrap_new_applications()
+
+
+def _names_of(library: str) -> set[str]:
+    """Return the names by which OpenTelemetry's own instrumentations know a library of the kit."""
+    return {name for name, ours in OURS.items() if ours == library}
 
 
 def _application(target: object) -> "Starlette | None":

@@ -161,6 +161,22 @@ def parent_of(span: Span) -> Parent | None:
     )
 
 
+_ORIGIN = "_clew_origin"
+
+
+def remember_origin(exception: BaseException, span: Span) -> None:
+    """Let an exception that leaves a span carry its identity, for whoever logs it further out, as servers do."""
+    try:
+        setattr(exception, _ORIGIN, parent_of(span))
+    except Exception:
+        return  # a type that takes no attributes
+
+
+def origin_of(exception: BaseException) -> Parent | None:
+    """Return the identity of the span that an exception has left, None if it carries none."""
+    return getattr(exception, _ORIGIN, None)
+
+
 def outgoing_headers(span: Span | None = None, context: Context | None = None) -> dict[str, str]:
     """Return the headers that let another process continue this one's trace, request and baggage.
 

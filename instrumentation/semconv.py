@@ -68,6 +68,9 @@ EXCEPTION_MESSAGE = "exception.message"
 EXCEPTION_STACKTRACE = "exception.stacktrace"
 EXCEPTION_ESCAPED = "exception.escaped"
 
+# Events, /general/events/
+EVENT_NAME = "event.name"
+
 # Code, /code/
 CODE_FILE_PATH = "code.file.path"
 CODE_FUNCTION_NAME = "code.function.name"

@@ -204,8 +204,16 @@ class Settings:
     access_log: bool = _row(True, "Write one line per request.", CLEW_ACCESS_LOG=_FLAG)
     log_format: str = _row(
         "auto",
-        "Form of lines on stdout; `auto` is `console` on a terminal, else `json`.",
-        CLEW_LOG_FORMAT=Choice(("auto", "json", "console")),
+        "Form of lines on stdout; `auto` is `pretty` on a terminal, else `json`; `ecs` is Elastic's schema.",
+        CLEW_LOG_FORMAT=Choice(("auto", "json", "pretty", "ecs", "console")),
+    )
+    contrib: bool = _row(
+        True, "Activate every installed `opentelemetry-instrumentation-*`.", CLEW_CONTRIB_INSTRUMENTATIONS=_FLAG
+    )
+    disabled_instrumentations: tuple[str, ...] = _row(
+        (),
+        "Libraries that are left alone, by the name of OpenTelemetry's instrumentation or the kit's; `*`: all.",
+        OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=Names(),
     )
     log_level: str = _row("info", "Least level of lines and log records.", CLEW_LOG_LEVEL=_LEVEL)
     trust: str = _row(

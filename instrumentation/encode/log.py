@@ -33,9 +33,14 @@ def attributes(mapping: Mapping[str, object], limit: int = otlp.MAX_VALUE_CHARAC
     return b"".join([attribute(key, value, limit) for key, value in mapping.items()])
 
 
-def body(value: str, limit: int = otlp.MAX_VALUE_CHARACTERS) -> bytes:
-    """Encode LogRecord.body as a string."""
+def body(value: object, limit: int = otlp.MAX_VALUE_CHARACTERS) -> bytes:
+    """Encode LogRecord.body: a string, as loggers write it, or any other value."""
     return field_bytes(5, otlp.any_value(value, limit))
+
+
+def event_name(name: str) -> bytes:
+    """Encode LogRecord.event_name."""
+    return field_bytes(12, text(name))
 
 
 def ids(trace_id: bytes, span_id: bytes, *, sampled: bool) -> bytes:
@@ -43,11 +48,12 @@ def ids(trace_id: bytes, span_id: bytes, *, sampled: bool) -> bytes:
     return (FLAGS_SAMPLED if sampled else b"") + b"\x4a\x10" + trace_id + b"\x52\x08" + span_id
 
 
-def record(time_ns: int, rest: bytes) -> bytes:
+def record(time_ns: int, rest: bytes, observed_ns: int = 0) -> bytes:
     """Encode a LogRecord message.
 
     Args:
-        time_ns: Unix time, nanoseconds; observed at the same time.
+        time_ns: Unix time, nanoseconds.
         rest: The encoded fields besides the times: severity, body, attributes, ids.
+        observed_ns: When it was observed; default: at the same time.
     """
-    return _TIMES(_TIME, time_ns, _OBSERVED, time_ns) + rest
+    return _TIMES(_TIME, time_ns, _OBSERVED, observed_ns or time_ns) + rest

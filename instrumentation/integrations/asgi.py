@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from opentelemetry import context as otel_context
 
+from instrumentation.context import remember_origin
 from instrumentation.integrations.http import HttpServer, response_headers
 from instrumentation.signals.signals import Signals
 from instrumentation.signals.span import Span
@@ -25,7 +26,10 @@ PROBES = frozenset(("/health", "/health/live", "/health/ready", "/healthz", "/li
 METRICS_PATH = "/metrics"
 CLIENT_CLOSED_REQUEST = 499
 """Status of a request that was cancelled before a response: nginx's word, as HTTP has none."""
-_OBSERVED = "instrumentation.asgi"
+OBSERVED = "instrumentation.asgi"
+"""Key in the scope of a connection that is observed."""
+FASTAPI_MARKS: Mapping[str, None] = MappingProxyType({"fastapi.telemetry": None})
+"""Keeps FastAPI >= 0.142 from making a SERVER span, with the raw query, and a duration of its own."""
 _UNOBSERVED = PROBES | {METRICS_PATH}
 
 
@@ -77,11 +81,11 @@ class AsgiMiddleware:
         self._guard = signals.guard
         self._hooks = hooks
         self._find_route = find_route
-        self._marks = {**marks, _OBSERVED: True}
+        self._marks = {**marks, OBSERVED: True}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
-        if scope["type"] != "http" or _OBSERVED in scope:
+        if scope["type"] != "http" or OBSERVED in scope:
             await self._other(scope, receive, send)
             return
         scope.update(self._marks)
@@ -102,6 +106,7 @@ class AsgiMiddleware:
         try:
             await self.app(scope, receive, observed_send)
         except BaseException as exception:
+            remember_origin(exception, span)  # servers log it outside of the request's context
             finish(exception)
             raise
         finally:

@@ -6,9 +6,6 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi import routing as fastapi_routing
 
-MARKS = {"fastapi.telemetry": None}
-"""Keeps FastAPI >= 0.142 from making a SERVER span, with the raw query, and a duration of its own."""
-
 _DEFAULT_TELEMETRY = getattr(FastAPI(), "_telemetry", None)
 
 

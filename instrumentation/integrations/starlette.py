@@ -3,16 +3,18 @@
 import functools
 from collections.abc import Callable, Iterable
 from typing import Any, cast
+from weakref import WeakSet
 
 from starlette.applications import Starlette
 from starlette.routing import compile_path
 
-from instrumentation.integrations.asgi import ASGIApp, Receive, Scope, Send
+from instrumentation.integrations.asgi import OBSERVED, ASGIApp, Receive, Scope, Send
 
 Expand = Callable[[Iterable[Any]], Iterable[Any]]
 """Turns a list of routes into one whose members have a `path`, flattening what a framework nests by other means."""
 
 _MARK = "_instrumented_by_clew"
+_PLAIN = "_plain_for_clew"
 MAX_REBUILDS = 64
 """How often the index is built again for endpoints it does not know, since routes may be added while serving."""
 
@@ -26,7 +28,9 @@ def wrap(app: Starlette, around: Callable[[ASGIApp], ASGIApp]) -> Callable[[], N
         A function that gives the application its class back.
     """
     original = type(app)
-    outer = around(original.__call__.__get__(app))
+    # What `wrap_when_called` has put there costs a wrapped application nothing.
+    plain = getattr(original.__call__, _PLAIN, original.__call__)
+    outer = around(plain.__get__(app))
 
     async def call(self: Starlette, scope: Scope, receive: Receive, send: Send) -> None:
         del self
@@ -65,6 +69,35 @@ def wrap_new(base: type[Starlette], instrument: Callable[[Starlette], None]) -> 
 
     def undo() -> None:
         base.__init__ = original
+
+    return undo
+
+
+def wrap_when_called(base: type[Starlette], instrument: Callable[[Starlette], None]) -> Callable[[], None]:
+    """Call `instrument` with an application of this class when it is first called, made before or after.
+
+    An application within one that is observed is left alone: its requests are the outer one's.
+
+    Returns:
+        A function that undoes it.
+    """
+    original = base.__call__
+    seen: WeakSet[Starlette] = WeakSet()
+
+    async def call(self: Starlette, scope: Scope, receive: Receive, send: Send) -> None:
+        if OBSERVED not in scope and not is_wrapped(self) and self not in seen:
+            seen.add(self)
+            instrument(self)
+            if is_wrapped(self):
+                await type(self).__call__(self, scope, receive, send)
+                return
+        await original(self, scope, receive, send)
+
+    setattr(call, _PLAIN, original)
+    base.__call__ = functools.wraps(original)(call)
+
+    def undo() -> None:
+        base.__call__ = original
 
     return undo
 

@@ -94,36 +94,78 @@ def _exception(attributes: MutableMapping[str, Any]) -> BaseException | None:
     return sys.exc_info()[1] if info else None
 
 
-def install(signals: Signals) -> Callable[[], None]:
-    """Configure structlog, or add the kit's processors to the configuration that the service made.
+class Join:
+    """Keeps the kit's part in structlog's configuration, whoever makes it and when.
 
-    A service whose structlog ends in the standard library's logging needs only the ids: the root handler exports.
+    Args:
+        signals: Where events go, and the least level of the kit's own configuration.
+    """
+
+    def __init__(self, signals: Signals) -> None:
+        self._signals = signals
+        self._configure = structlog.configure
+        self._joined: list[tuple[list[Processor], Processor]] = []
+        self._is_ours = False
+
+    def install(self) -> None:
+        """Configure structlog, or join the configuration that the service has made; join later ones too."""
+        if structlog.is_configured():
+            self._join()
+        else:
+            self._configure_ours()
+        structlog.configure = self.configure
+
+    def configure(self, *args: Any, **kwargs: Any) -> None:
+        """Configure structlog as the service wants it, and join."""
+        self._configure(*args, **kwargs)
+        self._is_ours = False
+        self._join()
+
+    def undo(self) -> None:
+        """Leave the service's configuration, or take ours back."""
+        if structlog.configure == self.configure:
+            structlog.configure = self._configure
+        for processors, ours in self._joined:
+            if ours in processors:
+                processors.remove(ours)
+        self._joined.clear()
+        if self._is_ours and _ends_in_ours():
+            structlog.reset_defaults()
+
+    def _configure_ours(self) -> None:
+        level = logging.getLevelNamesMapping()[self._signals.settings.log_level.upper()]
+        self._configure(
+            processors=[structlog.contextvars.merge_contextvars, Deliver(self._signals.logs)],
+            wrapper_class=structlog.make_filtering_bound_logger(level),
+            logger_factory=lambda *args: NamedLogger(*args[:1]),
+            cache_logger_on_first_use=False,
+        )
+        self._is_ours = True
+
+    def _join(self) -> None:
+        """Add a processor; a chain that ends in the standard library needs only ids, as the root handler exports."""
+        configuration = structlog.get_config()
+        processors: list[Processor] = configuration["processors"]
+        if any(isinstance(processor, Tap | Deliver) or processor is add_ids for processor in processors):
+            return
+        through_stdlib = isinstance(configuration["logger_factory"], structlog.stdlib.LoggerFactory)
+        ours: Processor = add_ids if through_stdlib else Tap(self._signals.logs)
+        # In place, since loggers that were made before hold this very list; before the renderer, which comes last.
+        processors.insert(max(len(processors) - 1, 0), ours)
+        self._joined.append((processors, ours))
+
+
+def _ends_in_ours() -> bool:
+    processors: list[Processor] = structlog.get_config()["processors"]
+    return bool(processors) and isinstance(processors[-1], Deliver)
+
+
+def install(signals: Signals) -> Callable[[], None]:
+    """Configure structlog, or add the kit's processors to the configuration that the service makes.
 
     Returns:
         A function that undoes it.
     """
-    if structlog.is_configured():
-        return _join(signals)
-    level = logging.getLevelNamesMapping()[signals.settings.log_level.upper()]
-    structlog.configure(
-        processors=[structlog.contextvars.merge_contextvars, Deliver(signals.logs)],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=lambda *args: NamedLogger(*args[:1]),
-        cache_logger_on_first_use=False,
-    )
-    return structlog.reset_defaults
-
-
-def _join(signals: Signals) -> Callable[[], None]:
-    configuration = structlog.get_config()
-    processors: list[Processor] = configuration["processors"]
-    through_stdlib = isinstance(configuration["logger_factory"], structlog.stdlib.LoggerFactory)
-    ours: Processor = add_ids if through_stdlib else Tap(signals.logs)
-    # In place, since loggers that were made before hold this very list; before the renderer, which comes last.
-    processors.insert(max(len(processors) - 1, 0), ours)
-
-    def undo() -> None:
-        if ours in processors:
-            processors.remove(ours)
-
-    return undo
+    join = Join(signals)
+    join.install()
+    return join.undo

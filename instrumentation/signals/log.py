@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from opentelemetry.trace import get_current_span
 
 from instrumentation import semconv
-from instrumentation.context import Parent, parent_of
+from instrumentation.context import Parent, origin_of, parent_of
 from instrumentation.encode import json_line, otlp
 from instrumentation.encode import log as encode
 from instrumentation.signals.sink import Sink
@@ -82,7 +82,7 @@ class LogEmitter:
         max_value_characters: Of one attribute value or body.
     """
 
-    __slots__ = ("_limit", "lines", "records", "render", "service_name")
+    __slots__ = ("lines", "max_value_characters", "records", "render", "service_name")
 
     def __init__(
         self,
@@ -97,7 +97,7 @@ class LogEmitter:
         self.records = records
         self.lines = lines
         self.render: Render = render_json if render is None else render
-        self._limit = max_value_characters
+        self.max_value_characters = max_value_characters
 
     def emit(
         self,
@@ -123,21 +123,31 @@ class LogEmitter:
         """
         time_unix_ns = time_ns() if time_unix_ns is None else time_unix_ns
         if exception is not None:
-            attributes = {**attributes, **exception_attributes(exception, self._limit)}
+            attributes = {**attributes, **exception_attributes(exception, self.max_value_characters)}
         current = get_current_span()
         parent = parent_of(current)
+        if parent is None and exception is not None:
+            parent = origin_of(exception)
         if self.records is not None:
             self.records.add(logger_scope(logger), self._encode(level, event, attributes, parent, time_unix_ns))
         if to_lines and self.lines is not None:
             self.lines.write(
-                self.render(self.service_name, level, logger, event[: self._limit], attributes, parent, time_unix_ns)
+                self.render(
+                    self.service_name,
+                    level,
+                    logger,
+                    event[: self.max_value_characters],
+                    attributes,
+                    parent,
+                    time_unix_ns,
+                )
             )
 
     def _encode(
         self, level: Level, event: str, attributes: Mapping[str, object], parent: Parent | None, time_unix_ns: int
     ) -> bytes:
-        rest = encode.severity(level.number, level.text) + encode.body(event, self._limit)
-        rest += encode.attributes(attributes, self._limit)
+        rest = encode.severity(level.number, level.text) + encode.body(event, self.max_value_characters)
+        rest += encode.attributes(attributes, self.max_value_characters)
         if parent is not None:
             if parent.request_id:
                 rest += encode.attribute(semconv.REQUEST_ID, parent.request_id)

@@ -14,7 +14,7 @@ from starlette.responses import PlainTextResponse, StreamingResponse
 from starlette.routing import Mount, Route
 
 from instrumentation.integrations import fastapi as fastapi_integration
-from instrumentation.integrations.asgi import AsgiMiddleware
+from instrumentation.integrations.asgi import FASTAPI_MARKS, AsgiMiddleware
 from instrumentation.integrations.starlette import RouteIndex, wrap
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -42,7 +42,7 @@ def serve(kit):
         index = RouteIndex(app, fastapi_integration.expand if isinstance(app, FastAPI) else lambda routes: routes)
 
         def around(inner):
-            marks = fastapi_integration.MARKS if isinstance(app, FastAPI) else {}
+            marks = FASTAPI_MARKS if isinstance(app, FastAPI) else {}
             return AsgiMiddleware(inner, used.signals, NoHooks(), index, marks)
 
         wrap(app, around)

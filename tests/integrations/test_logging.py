@@ -14,7 +14,7 @@ from instrumentation.integrations import logging as integration
 def bare_root():
     """Return a function that gives the root logger without pytest's handlers; everything is put back at the end."""
     logger = logging.getLogger()
-    before, level = logger.handlers[:], logger.level
+    before, level, factory = logger.handlers[:], logger.level, logging.getLogRecordFactory()
 
     def bare():  # called in the test itself, since pytest adds its handlers between set-up and call
         before[:] = logger.handlers
@@ -23,6 +23,8 @@ def bare_root():
         return logger
 
     yield bare
+    logging.setLogRecordFactory(factory)
+    logging.getLogger("uvicorn.access").filters.clear()
     logger.handlers[:] = before
     logger.setLevel(level)
 
@@ -109,21 +111,22 @@ def test_an_exception_in_a_handler_has_the_trace(kit, bare_root, plain):
 
 
 def test_uvicorn_s_lines_join_and_its_access_lines_stop(kit, bare_root):
-    """uvicorn's own lines go through the root; its access lines are silent while the kit writes its own."""
+    """uvicorn's own lines are printed by the kit; its access lines are silent while the kit writes its own."""
+    from uvicorn.logging import DefaultFormatter
+
     bare_root()
     error, access = logging.getLogger("uvicorn.error"), logging.getLogger("uvicorn.access")
     parent = logging.getLogger("uvicorn")
     own = logging.StreamHandler(sys.stderr)
-    own.setFormatter(logging.Formatter("%(message)s"))
+    own.setFormatter(DefaultFormatter("%(message)s"))
     parent.addHandler(own)
     parent.propagate = False
-    undo_root = integration.install(kit.signals)
-    undo = integration.adopt_uvicorn(access_log=True)
+    undo = integration.install(kit.signals)
     error.warning("started")
     access.warning("GET / 200")
     assert [json.loads(line)["event"] for line in kit.lines] == ["started"]
+    assert len(kit.records) == 1
     undo()
-    undo_root()
     assert (parent.handlers, parent.propagate, access.filters) == ([own], False, [])
     parent.removeHandler(own)
     parent.propagate = True

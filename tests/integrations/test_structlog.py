@@ -12,8 +12,10 @@ from instrumentation.integrations import structlog as integration
 @pytest.fixture(autouse=True)
 def unconfigured():
     """structlog as it is before anybody configures it."""
+    configure = structlog.configure
     structlog.reset_defaults()
     yield
+    structlog.configure = configure
     structlog.reset_defaults()
 
 
@@ -88,3 +90,19 @@ def test_a_chain_that_ends_in_logging_gets_ids_alone(kit, caplog):
         structlog.get_logger("x").info("hello")
     assert json.loads(caplog.messages[0])["trace_id"] == span.trace_id.hex()
     assert kit.records == []
+
+
+def test_a_configuration_made_later_is_joined(kit):
+    """structlog.configure after instrument() keeps the service's form, gets the ids and is exported once."""
+    undo = integration.install(kit.signals)
+    printed = []
+    structlog.configure(
+        processors=[structlog.processors.JSONRenderer()],
+        logger_factory=lambda *_args: type("Printer", (), {"info": staticmethod(printed.append)})(),
+    )
+    with kit.signals.tracers.get_tracer("t").start_as_current_span("s") as span:
+        structlog.get_logger("x").info("hello")
+    undo()
+    assert [json.loads(line)["trace_id"] for line in printed] == [span.trace_id.hex()]
+    assert (len(kit.records), kit.lines) == (1, [])
+    assert len(structlog.get_config()["processors"]) == 1
