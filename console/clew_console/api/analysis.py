@@ -109,6 +109,8 @@ def plain(value: Any) -> Any:
     """Return the dataclass as JSON has it."""
     if is_dataclass(value):
         return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, dict):
+        return {key: plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
         return [plain(one) for one in value]
     return value.hex() if isinstance(value, bytes) else value
