@@ -53,6 +53,7 @@ check: install  ## Check format, lint, types, imports and generated files
 	$(UV) lock --check --quiet
 	$(BIN)/python -m shop.contracts.generate --check
 	$(BIN)/python -m stack validate
+	$(BIN)/python -m mixin.generate --check
 
 format: install  ## Format the code and mend what the linter can
 	$(BIN)/ruff format .
@@ -61,8 +62,9 @@ format: install  ## Format the code and mend what the linter can
 lock: install  ## Resolve the dependencies anew
 	$(UV) lock
 
-generate: install  ## Generate the gRPC stubs from the .proto files
+generate: install  ## Generate the gRPC stubs, the dashboards and the alert rules
 	$(BIN)/python -m shop.contracts.generate
+	$(BIN)/python -m mixin.generate
 
 clean:  ## Remove the environment and what the demo stored
 	rm -rf .venv .clew .pytest_cache .ruff_cache

@@ -1,0 +1,139 @@
+"""Alerts on what users or operators would notice, written by hand; those on SLOs come from their table."""
+
+from mixin import infrastructure as of
+from mixin import names
+from mixin.promql import any_of, equal, highest, increase, present, rate, select, share, total
+from mixin.rule import Alert, Group
+
+SERVICE = f"{{{{ $labels.{names.SERVICE} }}}}"
+
+SILENT = Alert(
+    "ServiceSilent",
+    f"count by ({names.SERVICE}) (count_over_time({names.MEMORY.name}[15m]))"
+    f" unless on ({names.SERVICE}) count by ({names.SERVICE}) (count_over_time({names.MEMORY.name}[3m]))",
+    "1m",
+    "page",
+    f"{SERVICE} reports nothing any more",
+    f"{SERVICE} sent metrics in the last 15 minutes but none in three: it is down, or does not reach the Collector.",
+    "runtime",
+    {"service": SERVICE},
+)
+
+NOT_PUBLISHED = Alert(
+    "MessagesNotPublished",
+    share(
+        total(rate(names.SENT.name, present(names.ERROR), window="5m"), names.SERVICE),
+        total(rate(names.SENT.name, window="5m"), names.SERVICE),
+    )
+    + " > 0.1",
+    "2m",
+    "page",
+    f"The broker does not take the messages of {SERVICE}",
+    f"{{{{ $value | humanizePercentage }}}} of what {SERVICE} publishes fails. Orders wait in the outbox.",
+    "messaging",
+    {"service": SERVICE},
+)
+
+_PLACED = total(
+    rate(
+        names.HTTP_SERVER.count,
+        equal(names.METHOD, "POST"),
+        equal(names.ROUTE, "/orders"),
+        equal(names.STATUS, "202"),
+        window="5m",
+    )
+)
+_SETTLED = total(rate(names.ORDERS_SETTLED.name, window="5m"))
+_FIRING_NOT_PUBLISHED = select("ALERTS", equal("alertname", NOT_PUBLISHED.name), equal("alertstate", "firing"))
+
+NOT_SETTLED = Alert(
+    "OrdersNotSettled",
+    f"({_PLACED} > 0) unless on () ({_SETTLED} > 0) unless on () {_FIRING_NOT_PUBLISHED}",
+    "5m",
+    "page",
+    "Orders are taken but none comes to its end",
+    "{{ $value | humanize }} orders a second are placed, none was settled for five minutes: sagas hang.",
+    "messaging",
+)
+
+CANCELLED = Alert(
+    "OrdersCancelled",
+    share(
+        total(rate(names.ORDERS_SETTLED.name, equal(names.OUTCOME, "cancelled"), window="5m")),
+        _SETTLED,
+    )
+    + " > 0.5",
+    "5m",
+    "page",
+    "Most orders are cancelled",
+    "{{ $value | humanizePercentage }} of the settled orders were cancelled: payments decline, or stock is out.",
+    "overview",
+)
+
+LOOP_BLOCKED = Alert(
+    "EventLoopBlocked",
+    f"{highest(names.LOOP_DELAY_MAX.name, names.SERVICE)} > 1",
+    "5m",
+    "ticket",
+    f"Something blocks the event loop of {SERVICE}",
+    f"For {{{{ $value | humanizeDuration }}}} at a time {SERVICE} did one thing only: all its requests wait meanwhile.",
+    "runtime",
+    {"service": SERVICE},
+)
+
+LOST = Alert(
+    "TelemetryLost",
+    total(
+        any_of([increase(metric.name, present(names.ERROR), window="10m") for metric in names.LEDGER]),
+        names.SERVICE,
+        names.ERROR,
+    )
+    + " > 0",
+    "0m",
+    "ticket",
+    f"{SERVICE} loses telemetry",
+    f"{{{{ $value | humanize }}}} records of {SERVICE} dropped in 10 min, reason `{{{{ $labels.{names.ERROR} }}}}`: "
+    "what dashboards and alerts say of it is incomplete.",
+    "telemetry",
+    {"service": SERVICE},
+)
+
+_EXPORTER = f"{{{{ $labels.{of.EXPORTER} }}}}"
+
+QUEUE_FILLS = Alert(
+    "CollectorQueueFills",
+    f"max by ({of.EXPORTER}) ({of.COLLECTOR_QUEUE_SIZE} / {of.COLLECTOR_QUEUE_CAPACITY}) > 0.5",
+    "5m",
+    "ticket",
+    f"The Collector's queue for {_EXPORTER} fills",
+    f"{{{{ $value | humanizePercentage }}}} of the queue for {_EXPORTER} is used; full, it turns services away.",
+    "telemetry",
+)
+
+_FAILED = (of.COLLECTOR_FAILED_SPANS, of.COLLECTOR_FAILED_LOGS, of.COLLECTOR_FAILED_POINTS)
+
+COLLECTOR_LOSES = Alert(
+    "CollectorLosesTelemetry",
+    f"{total(any_of([increase(name, window='10m') for name in _FAILED]), of.EXPORTER)} > 0",
+    "0m",
+    "ticket",
+    f"The Collector gave up records for {_EXPORTER}",
+    f"{{{{ $value | humanize }}}} records were refused for good by the backend behind {_EXPORTER} in ten minutes.",
+    "telemetry",
+)
+
+BACKEND_DOWN = Alert(
+    "BackendDown",
+    f"{of.UP} == 0",
+    "2m",
+    "page",
+    f"{{{{ $labels.{of.JOB} }}}} does not answer",
+    f"Prometheus cannot scrape {{{{ $labels.{of.JOB} }}}} at {{{{ $labels.instance }}}}: telemetry piles up.",
+    "telemetry",
+)
+
+GROUPS = (
+    Group("services", (SILENT, LOOP_BLOCKED)),
+    Group("shop", (NOT_PUBLISHED, NOT_SETTLED, CANCELLED)),
+    Group("telemetry", (LOST, QUEUE_FILLS, COLLECTOR_LOSES, BACKEND_DOWN)),
+)
