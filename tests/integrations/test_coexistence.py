@@ -189,6 +189,7 @@ def test_a_server_s_own_lines(run, fetch, free_port, otlp_sink, server):
     with pytest.raises(urllib.error.HTTPError) as answer:
         urllib.request.urlopen(f"{url}/fail", timeout=10)
     trace_id = answer.value.headers["traceresponse"][3:35]
+    answer.value.close()
     process.send_signal(signal.SIGTERM)
     out, err = process.communicate(timeout=20)
     lines = [json.loads(line) for line in out.splitlines()]
