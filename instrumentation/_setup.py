@@ -37,6 +37,7 @@ INTEGRATIONS = {
     "httpx": "instrumentation.integrations.httpx",
     "grpc": "instrumentation.integrations.grpc",
     "faststream": "instrumentation.integrations.faststream",
+    "sqlalchemy": "instrumentation.integrations.sqlalchemy",
 }
 """Library, and the module whose `install(signals)` instruments it once the library is imported."""
 

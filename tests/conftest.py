@@ -9,6 +9,7 @@ import threading
 import time
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.util import find_spec
 from typing import NamedTuple
 
 import pytest
@@ -24,6 +25,9 @@ from instrumentation.signals.log import LogEmitter
 from instrumentation.signals.metric import MetricStore
 from instrumentation.signals.signals import Signals
 from instrumentation.signals.span import SpanSettings, TracerProvider
+
+pytest_plugins = ["whole_shop"] if find_spec("shop") is not None else []
+"""The shop's fixtures, for stories and rows; the environment of an old FastAPI has no shop."""
 
 REQUESTS = {
     "/v1/traces": ExportTraceServiceRequest,
