@@ -60,9 +60,14 @@ def _module(recipe: Recipe, work: Path) -> Path:
     ]
     (work / "go.mod").write_text("\n".join(lines) + "\n", encoding="utf-8")
     package, made = f"{module}/{recipe.package}", work / recipe.name
-    total = len(_run(work, "list", "-deps", package).splitlines())
+    total = len(_run(work, "list", "-deps", "-tags", recipe.tags, package).splitlines())
     version_flag = f"-X {recipe.version_symbol}={recipe.version}"
-    _follow(recipe, work, ["build", "-v", "-ldflags", f"-s -w {version_flag}", "-o", str(made), package], total)
+    _follow(
+        recipe,
+        work,
+        ["build", "-v", "-tags", recipe.tags, "-ldflags", f"-s -w {version_flag}", "-o", str(made), package],
+        total,
+    )
     return made
 
 
