@@ -45,6 +45,9 @@ class Database:
     async def open(self) -> None:
         """Create the tables that are missing."""
         async with self.write() as connection:
+            if self._engine.dialect.name == "postgresql":
+                # Replicas start together, and IF NOT EXISTS does not keep two from making the same table.
+                await connection.execute(text("SELECT pg_advisory_xact_lock(1)"))
             await connection.run_sync(self._metadata.create_all)
 
     async def close(self) -> None:
