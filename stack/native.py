@@ -38,13 +38,13 @@ class Plan:
     Attributes:
         directory: Holds the data, the logs and what is generated of the configuration.
         configuration: The folder with `collector/ prometheus/ loki/ tempo/`.
-        overlays: More configuration files for the Collector, the later over the earlier.
+        overlays: More configuration for the Collector, files or `yaml:key::key: value`, the later over the earlier.
         environment: Added to the environment of every backend.
     """
 
     directory: Path
     configuration: Path = ROOT
-    overlays: Sequence[Path] = ()
+    overlays: Sequence[Path | str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -89,8 +89,8 @@ class Backends:
     def __exit__(self, *_exc: object) -> None:
         self.stop()
 
-    def start(self) -> None:
-        """Start all at once and return when each is ready.
+    def start(self, *names: str) -> None:
+        """Start some, or all, at once and return when each is ready.
 
         Raises:
             MissingBinaryError: One is not built.
@@ -103,7 +103,7 @@ class Backends:
             self.skipped["tempo"] = str(error)
         children.append(self._collector())
         self.children = {child.name: child for child in children}
-        self.start_again(*self.children)
+        self.start_again(*(names or self.children))
 
     def stop(self) -> None:
         """End all; safe to call twice."""
