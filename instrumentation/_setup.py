@@ -38,6 +38,7 @@ INTEGRATIONS = {
     "grpc": "instrumentation.integrations.grpc",
     "faststream": "instrumentation.integrations.faststream",
     "sqlalchemy": "instrumentation.integrations.sqlalchemy",
+    "threading": "instrumentation.integrations.threads",
 }
 """Library, and the module whose `install(signals)` instruments it once the library is imported."""
 

@@ -126,6 +126,10 @@ ASYNCIO_TASK_COUNT = "asyncio.task.count"
 ASYNCIO_EVENTLOOP_DELAY = "asyncio.eventloop.delay"
 ASYNCIO_EVENTLOOP_DELAY_MAX = "asyncio.eventloop.delay.max"
 
+# Thread pools and their like in anyio: no convention exists.
+THREAD_POOL_NAME = "thread_pool.name"
+THREAD_POOL_QUEUE_LENGTH = "thread_pool.queue.length"
+
 # Correlation: no convention exists; the de facto HTTP header is X-Request-ID.
 REQUEST_ID = "request_id"
 REQUEST_ID_HEADER = "x-request-id"

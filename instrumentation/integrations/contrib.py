@@ -25,6 +25,7 @@ OURS = {
     "grpc_aio_client": "grpc",
     "grpc_aio_server": "grpc",
     "sqlalchemy": "sqlalchemy",
+    "threading": "threading",
     "logging": "logging",
     "structlog": "structlog",
 }
