@@ -39,6 +39,7 @@ INTEGRATIONS = {
     "faststream": "instrumentation.integrations.faststream",
     "sqlalchemy": "instrumentation.integrations.sqlalchemy",
     "threading": "instrumentation.integrations.threads",
+    "anyio": "instrumentation.integrations.anyio",
 }
 """Library, and the module whose `install(signals)` instruments it once the library is imported."""
 

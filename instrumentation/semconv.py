@@ -108,6 +108,15 @@ CPYTHON_GC_COLLECTIONS = "cpython.gc.collections"
 CPYTHON_GC_COLLECTED_OBJECTS = "cpython.gc.collected_objects"
 CPYTHON_GC_UNCOLLECTABLE_OBJECTS = "cpython.gc.uncollectable_objects"
 CPYTHON_GC_GENERATION = "cpython.gc.generation"
+# These two have no convention; the first follows jvm.gc.duration and v8js.gc.duration.
+CPYTHON_GC_DURATION = "cpython.gc.duration"
+CPYTHON_GC_TRACKED_OBJECTS = "cpython.gc.tracked_objects"
+
+# Containers (development), /system/container-metrics/; no convention has limit and utilization of memory or CPU.
+CONTAINER_MEMORY_WORKING_SET = "container.memory.working_set"
+CONTAINER_MEMORY_LIMIT = "container.memory.limit"
+CONTAINER_MEMORY_UTILIZATION = "container.memory.utilization"
+CONTAINER_CPU_LIMIT = "container.cpu.limit"
 
 # The kit about itself (development: no stable names exist), /otel/sdk-metrics/
 OTEL_SDK_PROCESSOR_SPAN_PROCESSED = "otel.sdk.processor.span.processed"
@@ -125,6 +134,7 @@ OTEL_COMPONENT_TYPE = "otel.component.type"
 ASYNCIO_TASK_COUNT = "asyncio.task.count"
 ASYNCIO_EVENTLOOP_DELAY = "asyncio.eventloop.delay"
 ASYNCIO_EVENTLOOP_DELAY_MAX = "asyncio.eventloop.delay.max"
+ASYNCIO_EVENTLOOP_DELAY_MEAN = "asyncio.eventloop.delay.mean"
 
 # Thread pools and their like in anyio: no convention exists.
 THREAD_POOL_NAME = "thread_pool.name"
