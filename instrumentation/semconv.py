@@ -32,6 +32,10 @@ RPC_METHOD_ORIGINAL = "rpc.method_original"
 RPC_RESPONSE_STATUS_CODE = "rpc.response.status_code"
 RPC_SERVER_CALL_DURATION = "rpc.server.call.duration"
 RPC_CLIENT_CALL_DURATION = "rpc.client.call.duration"
+# Messages (deprecated without a successor; off by default)
+RPC_MESSAGE_EVENT = "rpc.message"
+RPC_MESSAGE_TYPE = "rpc.message.type"
+RPC_MESSAGE_ID = "rpc.message.id"
 
 # Messaging (development: no stable name exists), /messaging/messaging-spans/ and /messaging/messaging-metrics/
 MESSAGING_SYSTEM = "messaging.system"

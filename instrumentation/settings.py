@@ -221,6 +221,9 @@ class Settings:
         "What a server entry point does with an incoming trace: continue it, link to it from a new one, or ignore it.",
         CLEW_TRUST=Choice(("continue", "link", "ignore")),
     )
+    rpc_message_events: bool = _row(
+        False, "Make each message of an RPC an event of its span.", CLEW_RPC_MESSAGE_EVENTS=_FLAG
+    )
     max_buffer_bytes: int = _row(
         16 * _MIB,
         "Most memory for records not yet delivered, all signals together.",

@@ -5,6 +5,8 @@ gRPC's own retries are off, since the pipeline has its own and counts each attem
 """
 
 import os
+from collections.abc import Callable
+from inspect import unwrap
 from pathlib import Path
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -99,9 +101,11 @@ class OtlpGrpcExporter:
         return self._call
 
     def _new_channel(self) -> grpc.Channel:
+        # What is wrapped around grpc's functions traces calls, and these must not be.
         if not self._secure:
-            return grpc.insecure_channel(self._target, self._options, self._compression)
-        return grpc.secure_channel(self._target, self._credentials(), self._options, self._compression)
+            return unwrap(grpc.insecure_channel)(self._target, self._options, self._compression)
+        make: Callable[..., grpc.Channel] = unwrap(grpc.secure_channel)
+        return make(self._target, self._credentials(), self._options, self._compression)
 
     def _credentials(self) -> grpc.ChannelCredentials:
         chain = _content(self._settings.client_certificate)

@@ -1,17 +1,20 @@
 """grpc's two client skins: add the context to a call's metadata, and finish when its status is there."""
 
-from asyncio import CancelledError
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
+from inspect import iscoroutine
 from typing import Any
+from weakref import finalize
 
 import grpc
 import grpc.aio
 from typing_extensions import override
 
 from instrumentation.context import outgoing_headers
-from instrumentation.integrations.grpc_server import CODE_NAMES, IGNORED_SERVICES
-from instrumentation.integrations.rpc import RpcClient
+from instrumentation.integrations.grpc_messages import ToldCall, told, told_async
+from instrumentation.integrations.grpc_served import CODE_NAMES
+from instrumentation.integrations.grpc_server import IGNORED_SERVICES
+from instrumentation.integrations.rpc import Messages, RpcClient
 from instrumentation.signals.span import Span
 
 Continuation = Callable[[Any, Any], Any]
@@ -31,14 +34,15 @@ def interceptor(rpc: RpcClient, target: str) -> "_Sync":
 class _Calls:
     """What all interceptors of a channel share."""
 
-    __slots__ = ("_address", "_port", "_rpc")
+    __slots__ = ("_address", "_port", "_rpc", "tells_messages")
 
     def __init__(self, rpc: RpcClient, target: str) -> None:
         self._rpc = rpc
         self._address, self._port = server_of(target)
+        self.tells_messages = rpc.tells_messages
 
-    def start(self, details: Any) -> tuple[Span, str, Any] | None:
-        """Start the span of a call; returns it, the method, and the call's details with the context added."""
+    def start(self, details: Any) -> "tuple[_Sent, Any] | None":
+        """Start the span of a call; returns the call and its details with the context added."""
         path = details.method if isinstance(details.method, str) else details.method.decode()
         if path.startswith(IGNORED_SERVICES):
             return None
@@ -47,65 +51,88 @@ class _Calls:
         if span is None:
             return None
         try:
-            return span, method, details._replace(metadata=_metadata(details.metadata, span))
+            return _Sent(self, span, method), details._replace(metadata=_metadata(details.metadata, span))
         except Exception as error:
             self._rpc.guard.caught("grpc metadata", error)
             return None
 
-    def finish(self, span: Span, method: str, code: Any, details: str | None = None) -> None:
+    def finish(self, span: Span, method: str, code: Any, details: str | None) -> None:
         """End the span of a call with its status."""
         name = CODE_NAMES.get(code, "UNKNOWN")
         self._rpc.finish(span, method, self._address, self._port, name, details or "")
 
-    def finish_done(self, span: Span, method: str, call: Any) -> None:
-        """End the span of a grpc.aio call that is done: then its status is there without waiting."""
-        self.finish(span, method, _result(call.code()), _result(call.details()))
 
-    def watch(self, started: tuple[Span, str, Any], call: Any) -> Any:
-        """Finish when a grpc.aio call with a stream is done; a call of another making is done now."""
-        span, method, _ = started
-        if isinstance(call, grpc.aio.RpcContext):
-            call.add_done_callback(lambda done: self.finish_done(span, method, done))
-        else:
-            self.finish(span, method, grpc.StatusCode.OK)
-        return call
+class _Sent:
+    """One call under way. Whoever sees its end first finishes it."""
 
-    def fail(self, span: Span, method: str, exception: BaseException) -> None:
+    __slots__ = ("_calls", "_method", "_open", "messages")
+
+    def __init__(self, calls: _Calls, span: Span, method: str) -> None:
+        self._calls = calls
+        self._method = method
+        self._open = [span]
+        self.messages = Messages(span) if calls.tells_messages else None
+
+    def finish(self, code: Any, details: str | None = None) -> None:
+        """End the span with a status; a second call does nothing."""
+        try:
+            span = self._open.pop()  # atomic: a status may arrive while another thread lets go of the call
+        except IndexError:
+            return
+        self._calls.finish(span, self._method, code, details)
+
+    def fail(self, exception: BaseException) -> None:
         """End the span of a call that was given up, or that an interceptor or the channel refused."""
         if isinstance(exception, grpc.aio.AioRpcError):
-            self.finish(span, method, exception.code(), exception.details())
+            self.finish(exception.code(), exception.details())
         elif isinstance(exception, Exception):
-            span.fail(exception)
-            self.finish(span, method, grpc.StatusCode.UNKNOWN, str(exception))
+            if self._open:
+                self._open[0].fail(exception)
+            self.finish(grpc.StatusCode.UNKNOWN, str(exception))
         else:
-            self.finish(span, method, grpc.StatusCode.CANCELLED)
+            self.finish(grpc.StatusCode.CANCELLED)
+
+    def done(self, streaming: bool, call: Any) -> None:
+        """Take the status of a call that has ended.
+
+        Args:
+            streaming: Whether its responses are a stream.
+            call: A call with threads, or of grpc.aio: then its status is there without waiting.
+        """
+        self._end(streaming, _result(call.code()), _result(call.details()))
+
+    def gone(self, streaming: bool, state: Any) -> None:
+        """Take the status of a call with threads that has ended or that nobody holds any more, which cancels it."""
+        details = getattr(state, "details", None)
+        details = details.decode(errors="replace") if isinstance(details, bytes) else details
+        self._end(streaming, state.code or grpc.StatusCode.CANCELLED, details)
+
+    def _end(self, streaming: bool, code: Any, details: str | None) -> None:
+        if self.messages is not None and code is grpc.StatusCode.OK and not streaming:
+            self.messages.received()
+        self.finish(code, details)
+
+    def watch(self, streaming: bool, call: Any) -> None:
+        """Finish when a call with threads has ended.
+
+        gRPC cancels a stream that nobody holds any more. A done callback would hold it, so the callback holds what the
+        call and the channel share; where there is no such thing, it is a done callback.
+        """
+        state = getattr(call, "_state", None)
+        if call.done() or not hasattr(state, "code"):
+            call.add_done_callback(partial(self.done, streaming))
+            return
+        # Without a thread of its own a call is not told of its end once it is dropped.
+        finalize(call, self.gone, streaming, state).atexit = False
+        if not call.add_callback(partial(self.gone, streaming, state)):
+            self.gone(streaming, state)
 
 
-class _UnaryUnary(grpc.aio.UnaryUnaryClientInterceptor):
-    def __init__(self, calls: _Calls) -> None:
-        self._calls = calls
+class _Aio:
+    """The part of the four interceptors that they share: the kinds of call differ in their streams alone."""
 
-    @override
-    async def intercept_unary_unary(self, continuation: Continuation, client_call_details: Any, request: Any) -> Any:
-        started = self._calls.start(client_call_details)
-        if started is None:
-            return await continuation(client_call_details, request)
-        span, method, details = started
-        call = None
-        try:
-            call = await continuation(details, request)
-            code = await call.code()
-            text = None if code is grpc.StatusCode.OK else await call.details()
-        except BaseException as exception:
-            if call is not None and isinstance(exception, CancelledError):
-                call.cancel()
-            self._calls.fail(span, method, exception)
-            raise
-        self._calls.finish(span, method, code, text)
-        return call
+    requests = responses = False
 
-
-class _Streaming:
     def __init__(self, calls: _Calls) -> None:
         self._calls = calls
 
@@ -113,22 +140,43 @@ class _Streaming:
         started = self._calls.start(details)
         if started is None:
             return await continuation(details, request)
-        span, method, details = started
+        sent, details = started
+        if sent.messages is not None:
+            request = _told_request(request, sent.messages, self.requests, told_async)
         try:
             call = await continuation(details, request)
         except BaseException as exception:
-            self._calls.fail(span, method, exception)
+            sent.fail(exception)
             raise
-        return self._calls.watch(started, call)
+        if not isinstance(call, grpc.aio.RpcContext):  # an interceptor's own answer
+            sent.finish(grpc.StatusCode.OK)
+            return call
+        if call.done():
+            sent.done(self.responses, call)
+        else:
+            call.add_done_callback(partial(sent.done, self.responses))
+        if sent.messages is not None and self.responses:
+            return told_async(call, sent.messages.received)
+        return call
 
 
-class _UnaryStream(_Streaming, grpc.aio.UnaryStreamClientInterceptor):
+class _UnaryUnary(_Aio, grpc.aio.UnaryUnaryClientInterceptor):
+    @override
+    async def intercept_unary_unary(self, continuation: Continuation, client_call_details: Any, request: Any) -> Any:
+        return await self._intercept(continuation, client_call_details, request)
+
+
+class _UnaryStream(_Aio, grpc.aio.UnaryStreamClientInterceptor):
+    responses = True
+
     @override
     async def intercept_unary_stream(self, continuation: Continuation, client_call_details: Any, request: Any) -> Any:
         return await self._intercept(continuation, client_call_details, request)
 
 
-class _StreamUnary(_Streaming, grpc.aio.StreamUnaryClientInterceptor):
+class _StreamUnary(_Aio, grpc.aio.StreamUnaryClientInterceptor):
+    requests = True
+
     @override
     async def intercept_stream_unary(
         self, continuation: Continuation, client_call_details: Any, request_iterator: Any
@@ -136,7 +184,9 @@ class _StreamUnary(_Streaming, grpc.aio.StreamUnaryClientInterceptor):
         return await self._intercept(continuation, client_call_details, request_iterator)
 
 
-class _StreamStream(_Streaming, grpc.aio.StreamStreamClientInterceptor):
+class _StreamStream(_Aio, grpc.aio.StreamStreamClientInterceptor):
+    requests = responses = True
+
     @override
     async def intercept_stream_stream(
         self, continuation: Continuation, client_call_details: Any, request_iterator: Any
@@ -153,42 +203,51 @@ class _Sync(
     def __init__(self, calls: _Calls) -> None:
         self._calls = calls
 
-    def _intercept(self, continuation: Continuation, details: Any, request: Any) -> Any:
+    def _intercept(
+        self, continuation: Continuation, details: Any, request: Any, requests: bool, responses: bool
+    ) -> Any:
         started = self._calls.start(details)
         if started is None:
             return continuation(details, request)
-        span, method, details = started
+        sent, details = started
+        if sent.messages is not None:
+            request = _told_request(request, sent.messages, requests, told)
         try:
             call = continuation(details, request)
         except BaseException as exception:
-            self._calls.fail(span, method, exception)
+            sent.fail(exception)
             raise
-
-        def finish(done: Any) -> None:
-            self._calls.finish(span, method, done.code(), done.details())
-
-        call.add_done_callback(finish)
-        return call
+        sent.watch(responses, call)
+        return ToldCall(call, sent.messages) if responses and sent.messages is not None else call
 
     @override
     def intercept_unary_unary(self, continuation: Continuation, client_call_details: Any, request: Any) -> Any:
-        return self._intercept(continuation, client_call_details, request)
+        return self._intercept(continuation, client_call_details, request, False, False)
 
     @override
     def intercept_unary_stream(self, continuation: Continuation, client_call_details: Any, request: Any) -> Any:
-        return self._intercept(continuation, client_call_details, request)
+        return self._intercept(continuation, client_call_details, request, False, True)
 
     @override
     def intercept_stream_unary(
         self, continuation: Continuation, client_call_details: Any, request_iterator: Any
     ) -> Any:
-        return self._intercept(continuation, client_call_details, request_iterator)
+        return self._intercept(continuation, client_call_details, request_iterator, True, False)
 
     @override
     def intercept_stream_stream(
         self, continuation: Continuation, client_call_details: Any, request_iterator: Any
     ) -> Any:
-        return self._intercept(continuation, client_call_details, request_iterator)
+        return self._intercept(continuation, client_call_details, request_iterator, True, True)
+
+
+def _told_request(
+    request: Any, messages: Messages, streams: bool, tell: Callable[[Any, Callable[[], None]], Any]
+) -> Any:
+    if streams:
+        return tell(request, messages.sent)
+    messages.sent()
+    return request
 
 
 def _metadata(metadata: Any, span: Span) -> grpc.aio.Metadata:
@@ -199,7 +258,9 @@ def _metadata(metadata: Any, span: Span) -> grpc.aio.Metadata:
 
 
 def _result(coroutine: Any) -> Any:
-    """Return what a coroutine returns that has nothing to wait for; None if it had."""
+    """Return what a coroutine returns that has nothing to wait for, None if it had; anything else as it is."""
+    if not iscoroutine(coroutine):
+        return coroutine
     try:
         coroutine.send(None)
     except StopIteration as done:

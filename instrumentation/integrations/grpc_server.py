@@ -1,38 +1,30 @@
 """grpc's two server skins: wrap the handler that was found, so that its code runs inside of the span's context."""
 
-from asyncio import CancelledError
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextvars import Token
+from contextlib import AbstractContextManager
 from functools import partial
 from inspect import isasyncgenfunction, iscoroutinefunction
-from types import TracebackType
-from typing import Any, Self, cast
+from typing import Any
 
 import grpc
 import grpc.aio
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.trace import get_current_span
+from opentelemetry.trace import get_current_span, set_span_in_context
 from typing_extensions import override
 
+from instrumentation.integrations.grpc_messages import telling
+from instrumentation.integrations.grpc_served import Ignored, LateSpan, Served, ThreadContext, metadata_of
 from instrumentation.integrations.rpc import RpcServer
-from instrumentation.signals.span import Span
 
 IGNORED_SERVICES = ("/grpc.health.v1.", "/grpc.reflection.")
 MAX_WRAPPED = 1024
 """Wrapped handlers kept per server; those of one that makes a new handler per call do not pile up."""
-DEADLINE_TOLERANCE_SECONDS = 0.005
-"""A call cancelled when no more than this was left has met its deadline."""
-
-CODE_NAMES: dict[object, str] = {
-    key: code.name for code in grpc.StatusCode for key in (code, cast("tuple[int, str]", code.value)[0])
-}
-"""Names of status codes by code and by number: `ServicerContext.code()` gives either."""
 
 Handler = Any
 """grpc.RpcMethodHandler, whose fields the package does not type."""
 Behavior = Callable[[Any, Any], Any]
-Observe = Callable[[Any], "_Served | _Ignored"]
+Observe = Callable[[Any], AbstractContextManager[object]]
 
 _CONSTRUCTORS: dict[tuple[bool, bool], tuple[str, Callable[..., Handler]]] = {
     (False, False): ("unary_unary", grpc.unary_unary_rpc_method_handler),
@@ -52,7 +44,10 @@ class AioServerInterceptor(grpc.aio.ServerInterceptor):
     async def intercept_service(
         self, continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]], handler_call_details: Any
     ) -> Handler:
-        return self._handlers.wrapped(await continuation(handler_call_details), handler_call_details)
+        handler = await continuation(handler_call_details)
+        if handler is not None and not _is_asynchronous(_behavior_of(handler)):
+            return self._handlers.threaded(handler, handler_call_details.method)
+        return self._handlers.wrapped(handler, handler_call_details)
 
 
 class SyncServerInterceptor(grpc.ServerInterceptor):
@@ -85,21 +80,71 @@ class _Handlers:
         known = self._wrapped.get(path)
         if known is not None and known[0] is handler:
             return known[1]
-        wrapped = self._wrap(path, handler)
+        wrapped = self._wrap(path, handler, partial(Served, self._rpc, path.removeprefix("/"), True))
         if known is not None or len(self._wrapped) < MAX_WRAPPED:
             self._wrapped[path] = handler, wrapped
         return wrapped
 
-    def _wrap(self, path: str, handler: Handler) -> Handler:
+    def threaded(self, handler: Handler, path: str) -> Handler:
+        """Return the handler of one call that grpc.aio runs in a thread of a pool.
+
+        gRPC's line about a failure comes from the call's task, which is the caller: so the span is current there too.
+        """
+        late = LateSpan()
+        otel_context.attach(set_span_in_context(late, Context()))
+
+        def observe(context: Any) -> AbstractContextManager[object]:
+            return _Late(late, Served(self._rpc, path.removeprefix("/"), False, context))
+
+        return self._wrap(path, handler, observe, context_of=ThreadContext)
+
+    def _wrap(
+        self, path: str, handler: Handler, observe: Observe, context_of: Callable[[Any], Any] | None = None
+    ) -> Handler:
         name, construct = _CONSTRUCTORS[handler.request_streaming, handler.response_streaming]
-        observe: Observe = partial(_Served, self._rpc, path.removeprefix("/"))
+        original: Behavior = getattr(handler, name)
+        if getattr(original, "experimental_non_blocking", False):
+            return handler  # calls back when it has something to say: it has no scope to observe
         if path.startswith(IGNORED_SERVICES):
-            observe = partial(_Ignored, self._rpc)
-        behavior = _behavior(getattr(handler, name), observe, streaming=handler.response_streaming)
+            observe = partial(Ignored, self._rpc)
+        elif self._rpc.tells_messages:
+            original = telling(original, handler.request_streaming, handler.response_streaming)
+        behavior = _behavior(original, observe, context_of, streaming=handler.response_streaming)
+        pool = getattr(original, "experimental_thread_pool", None)
+        if pool is not None:
+            vars(behavior)["experimental_thread_pool"] = pool
         return construct(behavior, handler.request_deserializer, handler.response_serializer)
 
 
-def _behavior(original: Behavior, observe: Observe, *, streaming: bool) -> Behavior:
+class _Late(AbstractContextManager["_Late"]):
+    """Tells another thread which span a call has got."""
+
+    def __init__(self, late: LateSpan, served: Served) -> None:
+        self._late = late
+        self._served = served
+
+    @override
+    def __enter__(self) -> "_Late":
+        self._served.__enter__()
+        self._late.span = get_current_span()
+        return self
+
+    @override
+    def __exit__(self, *failure: Any) -> None:
+        self._served.__exit__(*failure)
+
+
+def _behavior_of(handler: Handler) -> Behavior:
+    return getattr(handler, _CONSTRUCTORS[handler.request_streaming, handler.response_streaming][0])
+
+
+def _is_asynchronous(behavior: Behavior) -> bool:
+    return iscoroutinefunction(behavior) or isasyncgenfunction(behavior)
+
+
+def _behavior(
+    original: Behavior, observe: Observe, context_of: Callable[[Any], Any] | None, *, streaming: bool
+) -> Behavior:
     """Return a behavior of the same kind, which is how grpc.aio tells coroutines, generators and threads apart."""
 
     async def coroutine(request: Any, context: Any) -> Any:
@@ -112,10 +157,12 @@ def _behavior(original: Behavior, observe: Observe, *, streaming: bool) -> Behav
                 yield response
 
     def function(request: Any, context: Any) -> Any:
+        context = context if context_of is None else context_of(context)
         with observe(context):
             return original(request, context)
 
     def generator(request: Any, context: Any) -> Iterator[Any]:
+        context = context if context_of is None else context_of(context)
         with observe(context):
             yield from original(request, context)
 
@@ -124,82 +171,3 @@ def _behavior(original: Behavior, observe: Observe, *, streaming: bool) -> Behav
     if isasyncgenfunction(original):
         return asynchronous_generator
     return generator if streaming else function
-
-
-class _Served:
-    """One call under way, from the handler's start to its end."""
-
-    __slots__ = ("_context", "_method", "_rpc", "_started")
-
-    def __init__(self, rpc: RpcServer, method: str, context: Any) -> None:
-        self._rpc = rpc
-        self._method = method
-        self._context = context
-        self._started: tuple[Span, Token[Context]] | None = None
-
-    def __enter__(self) -> Self:
-        try:
-            metadata = metadata_of(self._context.invocation_metadata())
-        except Exception as error:
-            self._rpc.guard.caught("grpc metadata", error)
-            metadata = {}
-        self._started = self._rpc.start(self._method, metadata)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, exception: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        if self._started is None:
-            return
-        span, token = self._started
-        code = _code(self._context, exception)
-        self._rpc.finish(span, self._method, code, None if _is_abort(exception, code) else exception)
-        # A generator may be closed in another task, where the span is not the current one.
-        if get_current_span() is span:
-            otel_context.detach(token)
-
-
-class _Ignored:
-    """One call of a health check or of reflection."""
-
-    __slots__ = ("_rpc", "_token")
-
-    def __init__(self, rpc: RpcServer, context: Any) -> None:
-        del context
-        self._rpc = rpc
-        self._token: Token[Context] | None = None
-
-    def __enter__(self) -> Self:
-        self._token = self._rpc.start_ignored()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, exception: BaseException | None, tb: TracebackType | None
-    ) -> None:
-        if self._token is not None and not isinstance(exception, (GeneratorExit, CancelledError)):
-            otel_context.detach(self._token)
-
-
-def metadata_of(pairs: Any) -> dict[str, str]:
-    """Return metadata as a dict; of several values of a key the last."""
-    return dict(pairs) if pairs else {}
-
-
-def _code(context: Any, exception: BaseException | None) -> str:
-    try:
-        name = CODE_NAMES.get(context.code(), "OK")
-        if exception is None or name != "OK":
-            return name
-        remaining = None if isinstance(exception, Exception) else context.time_remaining()
-    except Exception:  # a context that cannot tell: then the exception does
-        remaining = None
-    if exception is None or isinstance(exception, Exception):
-        return "OK" if exception is None else "UNKNOWN"
-    return "DEADLINE_EXCEEDED" if remaining is not None and remaining < DEADLINE_TOLERANCE_SECONDS else "CANCELLED"
-
-
-def _is_abort(exception: BaseException | None, code: str) -> bool:
-    """Tell whether `context.abort` raised it: a chosen status, no failure of the code. With threads it is bare."""
-    return isinstance(exception, grpc.aio.AbortError) or (
-        type(exception) is Exception and not exception.args and code != "UNKNOWN"
-    )

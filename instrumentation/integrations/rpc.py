@@ -8,6 +8,7 @@ from contextvars import Token
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
+from opentelemetry.trace import Span as ApiSpan
 from opentelemetry.trace import SpanKind, StatusCode
 
 from instrumentation import semconv
@@ -25,19 +26,51 @@ SERVER_ERRORS = frozenset(("UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INT
 """Status codes that are the server's failure and not the caller's. Source: semconv/rpc/grpc/."""
 
 
+class Messages:
+    """Tells a call's span of its messages: one event each, numbered from 1 in each direction.
+
+    Args:
+        span: Of the call.
+    """
+
+    __slots__ = ("_received", "_sent", "_span")
+
+    def __init__(self, span: ApiSpan) -> None:
+        self._span = span
+        self._received = 0
+        self._sent = 0
+
+    def received(self) -> None:
+        """Tell that a message has come."""
+        self._received += 1
+        self._tell("RECEIVED", self._received)
+
+    def sent(self) -> None:
+        """Tell that a message is on its way."""
+        self._sent += 1
+        self._tell("SENT", self._sent)
+
+    def _tell(self, direction: str, number: int) -> None:
+        self._span.add_event(
+            semconv.RPC_MESSAGE_EVENT, {semconv.RPC_MESSAGE_TYPE: direction, semconv.RPC_MESSAGE_ID: number}
+        )
+
+
 class RpcServer:
     """Turns each call that a server serves into a SERVER span and a duration.
 
     Attributes:
         guard: For the skins' own failures.
+        tells_messages: Whether messages are events of the span.
     """
 
-    __slots__ = ("_duration", "_repeated", "_tracer", "_trust", "guard")
+    __slots__ = ("_duration", "_repeated", "_tracer", "_trust", "guard", "tells_messages")
 
     def __init__(self, signals: Signals, scope_name: str) -> None:
         self._tracer: Tracer = signals.tracers.get_tracer(scope_name)
         self.guard: Guard = signals.guard
         self._trust = signals.settings.trust
+        self.tells_messages: bool = signals.settings.rpc_message_events
         self._duration = _duration(signals, semconv.RPC_SERVER_CALL_DURATION, "an incoming")
         self._repeated: dict[tuple[str, str], Repeated] = {}
 
@@ -98,13 +131,15 @@ class RpcClient:
 
     Attributes:
         guard: For the skins' own failures.
+        tells_messages: Whether messages are events of the span.
     """
 
-    __slots__ = ("_duration", "_repeated", "_tracer", "guard")
+    __slots__ = ("_duration", "_repeated", "_tracer", "guard", "tells_messages")
 
     def __init__(self, signals: Signals, scope_name: str) -> None:
         self._tracer: Tracer = signals.tracers.get_tracer(scope_name)
         self.guard: Guard = signals.guard
+        self.tells_messages: bool = signals.settings.rpc_message_events
         self._duration = _duration(signals, semconv.RPC_CLIENT_CALL_DURATION, "an outgoing")
         self._repeated: dict[tuple[str, str, int, str], Repeated] = {}
 
