@@ -22,7 +22,7 @@ from instrumentation.pipeline.record_lane import RecordLane
 from instrumentation.settings import GRPC, Settings, SignalSettings
 from instrumentation.signals.delivery import Exporter
 from instrumentation.signals.metric import MetricStore
-from instrumentation.signals.sink import Sink
+from instrumentation.signals.sink import Encode, Parts, Sink
 
 OTLP = "otlp"
 VERSION = resource.distribution_version("clew") or "unknown"
@@ -55,6 +55,9 @@ class Discard:
     """Takes records of a signal that is not exported."""
 
     def add(self, scope: bytes, record: bytes) -> None:
+        """Forget a record."""
+
+    def defer(self, encode: Encode, parts: Parts, size: int) -> None:
         """Forget a record."""
 
 

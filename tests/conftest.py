@@ -42,11 +42,21 @@ class Recorded(list):
     def add(self, scope, record):
         self.append((scope, record))
 
+    def defer(self, encode, parts, size):
+        assert size > 0
+        self.append(encode(parts))
+
 
 class RecordedLines(list):
     """Takes lines."""
 
     def write(self, line):
+        self.append(line)
+
+    def defer(self, encode, parts, size):
+        assert size > 0
+        scope, line = encode(parts)
+        assert scope == b""
         self.append(line)
 
 

@@ -6,6 +6,7 @@ Source: https://github.com/open-telemetry/opentelemetry-proto, message opentelem
 from collections.abc import Mapping
 from functools import lru_cache
 from struct import Struct
+from typing import Any
 
 from instrumentation.encode import otlp
 from instrumentation.encode.protobuf import field_bytes, field_fixed32, field_fixed64, field_varint, text
@@ -28,6 +29,23 @@ def name_and_kind(name: str, kind: int) -> bytes:
 # Span.flags of a sampled span.
 FLAGS_LOCAL_PARENT = field_fixed32(16, HAS_IS_REMOTE | 1)
 FLAGS_REMOTE_PARENT = field_fixed32(16, HAS_IS_REMOTE | IS_REMOTE | 1)
+
+
+def finished(parts: tuple[Any, ...]) -> tuple[bytes, bytes]:
+    """Encode a span of its parts; return the scope's message and the span's.
+
+    Args:
+        parts: Scope, trace id, span id, parent (None for a root; else with `span_id`, `trace_state` and `is_remote`),
+            `name_and_kind`, start and end in Unix nanoseconds, and two pieces of encoded fields.
+    """
+    scope, trace_id, span_id, parent, name_kind, start_ns, end_ns, attributes, more = parts
+    times = _TIMES(_START, start_ns, _END, end_ns)
+    if parent is None:
+        head = (b"\n\x10", trace_id, b"\x12\x08", span_id, name_kind, times)
+        return scope, b"".join((*head, attributes, more, FLAGS_LOCAL_PARENT))
+    flags = FLAGS_REMOTE_PARENT if parent.is_remote else FLAGS_LOCAL_PARENT
+    rest = attributes + more + flags + trace_state(parent.trace_state)
+    return scope, span(trace_id, span_id, parent.span_id, name_kind, start_ns, end_ns, rest)
 
 
 def span(

@@ -30,6 +30,7 @@ OBSERVED = "instrumentation.asgi"
 """Key in the scope of a connection that is observed."""
 FASTAPI_MARKS: Mapping[str, None] = MappingProxyType({"fastapi.telemetry": None})
 """Keeps FastAPI >= 0.142 from making a SERVER span, with the raw query, and a duration of its own."""
+_RESPONSE_HEADERS = frozenset((b"x-request-id", b"traceresponse"))
 _UNOBSERVED = PROBES | {METRICS_PATH}
 
 
@@ -116,7 +117,8 @@ class AsgiMiddleware:
     def _observe(self, scope: Scope, send: Send, span: Span) -> tuple[Send, Callable[[BaseException | None], None]]:
         """Return a `send` that watches the response, and what ends the span on its first call.
 
-        Closures: an object with these ten fields cost 1 us more per request.
+        Closures: an object with these ten fields cost 1 us more per request. No coroutine of its own: one less to run
+        for each message.
         """
         http, find_route = self._http, self._find_route
         status = 0
@@ -135,20 +137,19 @@ class AsgiMiddleware:
             except Exception as error:
                 self._guard.caught("asgi finish", error)
 
-        async def observed_send(message: Message) -> None:
+        def observed_send(message: Message) -> Awaitable[None]:
             nonlocal status, sized, streaming
             kind = message["type"]
             if kind == "http.response.start":
                 status = message["status"]
                 theirs = message.get("headers", ())
-                names = [name for name, _ in theirs]
-                sized = b"content-length" in names
                 ours = response_headers(span)
-                if b"x-request-id" in names or b"traceresponse" in names:
-                    ours = [header for header in ours if header[0] not in names]
-                await send({**message, "headers": [*theirs, *ours]})
-                return
-            await send(message)
+                for name, _ in theirs:
+                    if name == b"content-length":
+                        sized = True
+                    elif name in _RESPONSE_HEADERS:
+                        ours = [header for header in ours if header[0] != name]
+                return send({**message, "headers": [*theirs, *ours]})
             if kind == "http.response.body":
                 if message.get("more_body", False):
                     streaming = not sized
@@ -156,6 +157,7 @@ class AsgiMiddleware:
                     # Background tasks run after this: they are not part of the response's duration. A failure waits
                     # for its exception, which the error handler raises again after it has answered.
                     finish(None)
+            return send(message)
 
         return observed_send, finish
 

@@ -1,6 +1,7 @@
 """Starlette: wrap an application in place, and find the full route template of a request."""
 
 import functools
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any, cast
 from weakref import WeakSet
@@ -32,11 +33,14 @@ def wrap(app: Starlette, around: Callable[[ASGIApp], ASGIApp]) -> Callable[[], N
     plain = getattr(original.__call__, _PLAIN, original.__call__)
     outer = around(plain.__get__(app))
 
-    async def call(self: Starlette, scope: Scope, receive: Receive, send: Send) -> None:
-        del self
-        await outer(scope, receive, send)
-
-    members = {"__call__": call, _MARK: True, "__module__": original.__module__, "__qualname__": original.__qualname__}
+    # A static method: no frame stands between the server and it, and whoever asks sees that it is a coroutine function.
+    call = outer if inspect.iscoroutinefunction(outer) else outer.__call__
+    members = {
+        "__call__": staticmethod(call),
+        _MARK: True,
+        "__module__": original.__module__,
+        "__qualname__": original.__qualname__,
+    }
     wrapped = type(original.__name__, (original,), members)
     retyped: Any = app  # a subclass made at run time is none that a type checker can know
     retyped.__class__ = wrapped

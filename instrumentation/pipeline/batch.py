@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from instrumentation.pipeline.queue import RECORD_OVERHEAD_BYTES, Record
+from instrumentation.pipeline.queue import RECORD_OVERHEAD_BYTES
+from instrumentation.signals.sink import Record
 
 
 @dataclass(slots=True)

@@ -8,11 +8,13 @@ from threading import Event, Thread
 
 from instrumentation.pipeline.doorbell import Doorbell
 from instrumentation.pipeline.ledger import Ledger, Reason
-from instrumentation.pipeline.queue import Budget, Record, RecordQueue
+from instrumentation.pipeline.queue import Budget, RecordQueue
+from instrumentation.signals.sink import Record
 
 MAX_BYTES = 4 * 1024 * 1024
 """Memory for lines that wait, beside the 16 MiB of the signals: a stuck pipe must not take their room."""
 MAX_WRITE_BYTES = 256 * 1024
+_AFTER_WAITING: tuple[Reason, ...] = ("encode_error", "rejected", "disk_full", "shutdown")
 GATHER_SECONDS = 0.05
 """How long a first line waits for others: one write for many lines, and no delay a person would see."""
 
@@ -33,6 +35,8 @@ class LineWriter:
         self._queue = RecordQueue(self._account, self._budget)
         self.write: Callable[[bytes], None] = partial(self._queue.add, b"")
         """Queues one line, its newline included. Any thread; never blocks or raises."""
+        self.defer = self._queue.defer
+        """Queues one line that is rendered when it is written, as a record of no scope. As `write`."""
         self._write = write or partial(os.write, 1)
         self._budget.start = self._start
         self._hurry = Doorbell()
@@ -69,7 +73,7 @@ class LineWriter:
 
     def _settled(self) -> int:
         books = self._account.books()
-        return books.delivered + books.dropped["rejected"] + books.dropped["disk_full"] + books.dropped["shutdown"]
+        return books.delivered + sum(books.dropped[reason] for reason in _AFTER_WAITING)
 
     def _start(self) -> None:
         self._thread = Thread(target=self._run, name="clew-lines", daemon=True)

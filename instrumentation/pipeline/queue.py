@@ -15,13 +15,14 @@ from threading import Lock
 
 from instrumentation.pipeline.doorbell import Doorbell
 from instrumentation.pipeline.ledger import Account, Reason
+from instrumentation.signals.sink import Encode, Parts, Record
 
 RECORD_OVERHEAD_BYTES = 112
 """What a queued record costs beside its own bytes: the tuple 72, the bytes object's header 33, the deque's slot 8."""
 MAX_RECORD_BYTES = 1024 * 1024
 
-Record = tuple[bytes, bytes]
-"""InstrumentationScope message and record message."""
+Waiting = Record | tuple[Encode, Parts, int]
+"""A record, or what it is encoded from when it is taken, with its size in bytes."""
 
 
 def _nothing() -> None:
@@ -92,7 +93,7 @@ class RecordQueue:
     __slots__ = ("_account", "_append", "_budget", "_max_records", "_records")
 
     def __init__(self, account: Account, budget: Budget, max_records: int | None = None) -> None:
-        self._records: deque[Record] = deque()
+        self._records: deque[Waiting] = deque()
         self._append = self._records.append
         self._account = account
         self._budget = budget
@@ -110,22 +111,32 @@ class RecordQueue:
         budget = self._budget
         held = budget.held + len(record) + 112  # RECORD_OVERHEAD_BYTES; a constant, as a global costs a look-up
         if held > budget.line or len(self._records) >= self._max_records or len(record) > 1_048_576:
-            self._add_slowly(scope, record, held)
+            self._add_slowly((scope, record), len(record), held)
             return
         budget.held = held
         self._append((scope, record))
 
-    def _add_slowly(self, scope: bytes, record: bytes, held: int) -> None:
-        reason = self._refusal(record, held)
+    def defer(self, encode: Encode, parts: Parts, size: int) -> None:
+        """Queue one record that is encoded when it is taken; drop it if there is no room. Any thread; never blocks."""
+        budget = self._budget
+        held = budget.held + size
+        if held > budget.line or len(self._records) >= self._max_records or size > 1_048_576:
+            self._add_slowly((encode, parts, size), size, held)
+            return
+        budget.held = held
+        self._append((encode, parts, size))
+
+    def _add_slowly(self, waiting: Waiting, size: int, held: int) -> None:
+        reason = self._refusal(size, held)
         if reason:
             self._account.drop(reason)
             return
         self._budget.held = held
-        self._append((scope, record))
+        self._append(waiting)
         self._budget.wake()
 
-    def _refusal(self, record: bytes, held: int) -> Reason | None:
-        if len(record) > MAX_RECORD_BYTES:
+    def _refusal(self, size: int, held: int) -> Reason | None:
+        if size > MAX_RECORD_BYTES:
             return "too_big"
         if self._budget.closed:
             return "shutdown"
@@ -141,20 +152,33 @@ class RecordQueue:
             max_records: Most records to take.
             max_bytes: Most bytes of records to take; a single larger record comes by itself.
         """
-        taken: list[Record] = []
+        taken: list[Waiting] = []
         size = 0
         with self._account.lock:
             while self._records and len(taken) < max_records:
-                size += len(self._records[0][1])
+                size += _size(self._records[0])
                 if taken and size > max_bytes:
                     break
                 taken.append(self._records.popleft())
             self._account.held += len(taken)
-        return taken
+        return self._encoded(taken)
+
+    def _encoded(self, taken: list[Waiting]) -> list[Record]:
+        """Encode what was deferred; what cannot be encoded is dropped by itself."""
+        records: list[Record] = []
+        for waiting in taken:
+            if len(waiting) == 2:
+                records.append(waiting)
+                continue
+            try:
+                records.append(waiting[0](waiting[1]))
+            except Exception:
+                self._account.settle(0, "encode_error", 1)
+        return records
 
     def waiting_bytes(self) -> int:
         """Count the memory of what waits. Any thread."""
-        return sum(len(record) + RECORD_OVERHEAD_BYTES for _, record in self._records.copy())
+        return sum([_size(waiting) for waiting in self._records.copy()])
 
     def drop_all(self, reason: Reason) -> int:
         """Drop whatever waits, counted as `reason`. Return how many."""
@@ -168,3 +192,7 @@ class RecordQueue:
     def forget_parent(self) -> None:
         """Let go of a forked child's copies; `Ledger.forget_parent` has counted them."""
         self._records.clear()
+
+
+def _size(waiting: Waiting) -> int:
+    return waiting[2] if len(waiting) == 3 else len(waiting[1]) + RECORD_OVERHEAD_BYTES

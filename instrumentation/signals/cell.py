@@ -38,19 +38,20 @@ class HistogramCell:
         self._sum = 0.0
         self._exemplars: list[Exemplar | None] = [None] * (len(boundaries) + 1)
 
-    def observe(self, value: float, trace_id: bytes = b"", span_id: bytes = b"") -> None:
+    def observe(self, value: float, trace_id: bytes = b"", span_id: bytes = b"", unix_ns: int = 0) -> None:
         """Record a finite value.
 
         Args:
             value: In the instrument's unit. Never NaN: the sum would stay NaN.
             trace_id: 16 bytes, given only for a sampled span: becomes the bucket's exemplar.
             span_id: 8 bytes.
+            unix_ns: When it was measured; 0 for now.
         """
         bucket = bisect_left(self._boundaries, value)
         self._counts[bucket] += 1
         self._sum += value
         if trace_id:
-            self._exemplars[bucket] = (value, time_ns(), trace_id, span_id)
+            self._exemplars[bucket] = (value, unix_ns or time_ns(), trace_id, span_id)
 
     def point(self) -> HistogramPoint:
         """Copy the series; the sum belongs to exactly the counted values."""
@@ -138,9 +139,9 @@ class LockedHistogramCell(HistogramCell):
         self._lock = Lock()
 
     @override
-    def observe(self, value: float, trace_id: bytes = b"", span_id: bytes = b"") -> None:
+    def observe(self, value: float, trace_id: bytes = b"", span_id: bytes = b"", unix_ns: int = 0) -> None:
         with self._lock:
-            super().observe(value, trace_id, span_id)
+            super().observe(value, trace_id, span_id, unix_ns)
 
     @override
     def point(self) -> HistogramPoint:

@@ -14,7 +14,7 @@ from instrumentation import semconv
 from instrumentation.context import Parent, origin_of, parent_of
 from instrumentation.encode import json_line, otlp
 from instrumentation.encode import log as encode
-from instrumentation.signals.sink import Sink
+from instrumentation.signals.sink import Encode, Parts, Sink
 from instrumentation.signals.span import exception_name
 
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
@@ -68,6 +68,10 @@ class Lines(Protocol):
 
     def write(self, line: bytes, /) -> None:
         """Accept a line, line break included."""
+        ...
+
+    def defer(self, encode: Encode, parts: Parts, size: int, /) -> None:
+        """Accept a line that is rendered later, as a record of no scope."""
         ...
 
 

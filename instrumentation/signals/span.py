@@ -30,6 +30,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _KIND_NUMBER = {kind: kind.value + 1 for kind in SpanKind}  # OTLP's numbers start at 1, the API's at 0
+DEFERRED_BYTES = 480
+"""What an ended span holds until it is encoded, beside its attributes: tuples, ids, times, parent, rounded up."""
 _SAMPLED, _NOT_SAMPLED = TraceFlags(TraceFlags.SAMPLED), TraceFlags(TraceFlags.DEFAULT)
 
 
@@ -65,6 +67,29 @@ class SpanSettings:
         self.max_value_characters = max_value_characters
 
 
+class Details:
+    """What few spans have.
+
+    Attributes:
+        events: Encoded.
+        links: Encoded.
+        dropped: Attributes, events and links beyond the limits.
+        status: Code and description.
+    """
+
+    __slots__ = ("dropped", "events", "links", "status")
+
+    def __init__(self) -> None:
+        self.events: list[bytes] = []
+        self.links: list[bytes] = []
+        self.dropped = [0, 0, 0]
+        self.status: tuple[int, str] = (0, "")
+
+    def encoded(self) -> bytes:
+        """Encode the fields of the span message."""
+        return b"".join((*self.events, *self.links, encode.status(*self.status), encode.dropped(*self.dropped)))
+
+
 class Span(trace.Span):
     """A span of this process; one that is not sampled carries its identity and records nothing.
 
@@ -72,35 +97,35 @@ class Span(trace.Span):
         trace_id: 16 bytes.
         span_id: 8 bytes.
         sampled: Whether it is recorded and exported.
-        trace_state: W3C `tracestate` text.
+        parent: What it continues; None for a root.
         request_id: Request ID that it serves, empty if there is none.
         name: As set last.
         kind: The API's kind.
         start_ns: Unix time, nanoseconds.
+        start_counter_ns: `perf_counter_ns()` of the start; 0 if the start was given: it has no counterpart there.
+        own: Attributes set by `set_attribute`, each encoded; None if there are none.
+        encoded: Attributes that an integration encoded before.
+        details: Events, links, status; None if there are none.
+        ended: Whether it has ended.
     """
 
     __slots__ = (
-        "_attributes",
         "_context",
-        "_dropped",
-        "_encoded",
-        "_ended",
-        "_events",
-        "_links",
-        "_parent_id",
-        "_remote_parent",
         "_scope",
-        "_settings",
-        "_start_counter_ns",
-        "_status",
+        "details",
+        "encoded",
+        "ended",
         "kind",
         "name",
+        "own",
+        "parent",
         "request_id",
         "sampled",
+        "settings",
         "span_id",
+        "start_counter_ns",
         "start_ns",
         "trace_id",
-        "trace_state",
     )
 
     def __init__(
@@ -112,36 +137,37 @@ class Span(trace.Span):
         parent: Parent | None,
         start_ns: int | None = None,
     ) -> None:
+        self.parent = parent
         if parent is None:
             ids = new_ids()
             self.trace_id = ids[:16]
             self.span_id = ids[16:]
-            self._parent_id = b""
-            self._remote_parent = False
-            self.trace_state = self.request_id = ""
+            self.request_id = ""
         else:
             self.trace_id = parent.trace_id
             self.span_id = new_span_id()
-            self._parent_id = parent.span_id
-            self._remote_parent = parent.is_remote
-            self.trace_state = parent.trace_state
             self.request_id = parent.request_id
         self.sampled = settings.sampler(parent, self.trace_id)
-        self._settings = settings
+        self.settings = settings
         self._scope = scope
         self.name = name
         self.kind = kind
-        self._attributes: dict[str, bytes] = {}
-        self._encoded = b""
-        self._events: list[bytes] | None = None
-        self._links: list[bytes] | None = None
-        self._dropped: list[int] | None = None
-        self._status: tuple[int, str] = (0, "")
+        self.own: dict[str, bytes] | None = None
+        self.encoded = b""
+        self.details: Details | None = None
         self._context: SpanContext | None = None
-        self._ended = False
-        self.start_ns = time_ns() if start_ns is None else start_ns
-        # An explicit start has no counterpart on the monotonic clock: its end is read from the wall clock.
-        self._start_counter_ns = perf_counter_ns() if start_ns is None else 0
+        self.ended = False
+        if start_ns is None:
+            self.start_ns = time_ns()
+            self.start_counter_ns = perf_counter_ns()
+        else:
+            self.start_ns = start_ns
+            self.start_counter_ns = 0
+
+    @property
+    def trace_state(self) -> str:
+        """W3C `tracestate` text, empty if there is none."""
+        return "" if self.parent is None else self.parent.trace_state
 
     @override
     def get_span_context(self) -> SpanContext:
@@ -162,18 +188,21 @@ class Span(trace.Span):
 
     @override
     def is_recording(self) -> bool:
-        return self.sampled and not self._ended
+        return self.sampled and not self.ended
 
     @override
     def set_attribute(self, key: str, value: AttributeValue) -> None:
         """Set an attribute; the last value of a key wins, beyond the limit the attribute is counted as dropped."""
-        if not self.sampled or self._ended:
+        if not self.sampled or self.ended:
             return
-        attributes = self._attributes
-        if len(attributes) >= self._settings.max_attributes and key not in attributes:
-            self._drop(0)
+        own = self.own
+        if own is None:
+            own = self.own = {}
+        settings = self.settings
+        if len(own) >= settings.max_attributes and key not in own:
+            self._detailed().dropped[0] += 1
             return
-        attributes[key] = encode.attribute(key, value, self._settings.max_value_characters)
+        own[key] = encode.attribute(key, value, settings.max_value_characters)
 
     @override
     def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
@@ -182,7 +211,7 @@ class Span(trace.Span):
 
     @override
     def update_name(self, name: str) -> None:
-        if not self._ended:
+        if not self.ended:
             self.name = name
 
     @override
@@ -190,40 +219,40 @@ class Span(trace.Span):
         """Set the status; ok is final, and unset is ignored, as the specification says."""
         code = status.status_code if isinstance(status, Status) else status
         message = status.description if isinstance(status, Status) else description
-        if self._ended or code is StatusCode.UNSET or self._status[0] == StatusCode.OK.value:
+        if self.ended or code is StatusCode.UNSET:
             return
-        self._status = (code.value, (message or "") if code is StatusCode.ERROR else "")
+        details = self._detailed()
+        if details.status[0] != StatusCode.OK.value:
+            details.status = (code.value, (message or "") if code is StatusCode.ERROR else "")
 
     @override
     def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
         if not self.is_recording():
             return
-        if self._events is None:
-            self._events = []
-        if len(self._events) >= self._settings.max_events:
-            self._drop(1)
+        details = self._detailed()
+        if len(details.events) >= self.settings.max_events:
+            details.dropped[1] += 1
             return
         time_unix_ns = time_ns() if timestamp is None else timestamp
-        self._events.append(encode.event(name, time_unix_ns, attributes or {}, self._settings.max_value_characters))
+        details.events.append(encode.event(name, time_unix_ns, attributes or {}, self.settings.max_value_characters))
 
     @override
     def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
         if not self.is_recording():
             return
-        if self._links is None:
-            self._links = []
-        if len(self._links) >= self._settings.max_links:
-            self._drop(2)
+        details = self._detailed()
+        if len(details.links) >= self.settings.max_links:
+            details.dropped[2] += 1
             return
         bits = int(context.trace_flags) | encode.HAS_IS_REMOTE | (encode.IS_REMOTE if context.is_remote else 0)
-        self._links.append(
+        details.links.append(
             encode.link(
                 context.trace_id.to_bytes(16, "big"),
                 context.span_id.to_bytes(8, "big"),
                 context.trace_state.to_header(),
                 attributes or {},
                 bits,
-                self._settings.max_value_characters,
+                self.settings.max_value_characters,
             )
         )
 
@@ -237,7 +266,7 @@ class Span(trace.Span):
     ) -> None:
         if not self.is_recording():
             return
-        stacktrace = "".join(traceback.format_exception(exception))[-self._settings.max_value_characters :]
+        stacktrace = "".join(traceback.format_exception(exception))[-self.settings.max_value_characters :]
         details: dict[str, AttributeValue] = {
             semconv.EXCEPTION_TYPE: exception_name(exception),
             semconv.EXCEPTION_MESSAGE: otlp.as_text(exception),
@@ -260,9 +289,7 @@ class Span(trace.Span):
             end_time: Unix time, nanoseconds. By default the start plus what the monotonic clock measured.
         """
         if end_time is None:
-            end_time = (
-                self.start_ns + perf_counter_ns() - self._start_counter_ns if self._start_counter_ns else time_ns()
-            )
+            end_time = self.start_ns + perf_counter_ns() - self.start_counter_ns if self.start_counter_ns else time_ns()
         self.finish(encode.name_and_kind(self.name, _KIND_NUMBER[self.kind]), b"", end_time)
 
     def finish(self, name_kind: bytes, attributes: bytes, end_ns: int) -> None:
@@ -273,34 +300,37 @@ class Span(trace.Span):
             attributes: Encoded entries of Span.attributes whose keys were not set by `set_attribute`.
             end_ns: Unix time, nanoseconds.
         """
-        if self._ended:
+        if self.ended:
             return
-        self._ended = True
+        self.ended = True
         if not self.sampled:
             return
-        attributes += self._encoded + (encode.FLAGS_REMOTE_PARENT if self._remote_parent else encode.FLAGS_LOCAL_PARENT)
-        if self._attributes:
-            attributes += b"".join(self._attributes.values())
-        if self._events or self._links or self._status[0] or self._dropped or self.trace_state:
-            attributes += self._rarely()
-        record = encode.span(
+        more = self.encoded
+        if self.own:
+            more += b"".join(self.own.values())
+        if self.details is not None:
+            more += self.details.encoded()
+        start_ns = self.start_ns
+        parts = (
+            self._scope,
             self.trace_id,
             self.span_id,
-            self._parent_id,
+            self.parent,
             name_kind,
-            self.start_ns,
-            max(end_ns, self.start_ns),
+            start_ns,
+            max(start_ns, end_ns),
             attributes,
+            more,
         )
-        self._settings.sink.add(self._scope, record)
+        self.settings.sink.defer(encode.finished, parts, DEFERRED_BYTES + len(attributes) + len(more))
 
     def set_encoded(self, attributes: bytes) -> None:
         """Add attributes that an integration encoded before; their keys must not be set otherwise."""
-        self._encoded += attributes
+        self.encoded += attributes
 
     def overridden(self, keys: Iterable[str]) -> frozenset[str]:
         """Return those of the keys that `set_attribute` was called with: the service's own value wins."""
-        return frozenset(self._attributes).intersection(keys) if self._attributes else frozenset()
+        return frozenset(self.own).intersection(keys) if self.own else frozenset()
 
     def unless_overridden(self, attributes: Mapping[str, bytes], encoded: bytes) -> bytes:
         """Return an integration's attributes without those that `set_attribute` was called with: the service's win.
@@ -314,19 +344,12 @@ class Span(trace.Span):
 
     def elapsed_ns(self) -> int:
         """Return the nanoseconds since the start, never negative; 0 if the start was given explicitly."""
-        return perf_counter_ns() - self._start_counter_ns if self._start_counter_ns else 0
+        return perf_counter_ns() - self.start_counter_ns if self.start_counter_ns else 0
 
-    def _rarely(self) -> bytes:
-        parts = [*(self._events or ()), *(self._links or ()), encode.status(*self._status)]
-        parts.append(encode.trace_state(self.trace_state))
-        if self._dropped:
-            parts.append(encode.dropped(*self._dropped))
-        return b"".join(parts)
-
-    def _drop(self, index: int) -> None:
-        if self._dropped is None:
-            self._dropped = [0, 0, 0]
-        self._dropped[index] += 1
+    def _detailed(self) -> Details:
+        if self.details is None:
+            self.details = Details()
+        return self.details
 
 
 def exception_name(exception: BaseException) -> str:
