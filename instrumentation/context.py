@@ -7,7 +7,7 @@ import os
 from binascii import unhexlify
 from collections.abc import Callable, Mapping
 from random import Random
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote, unquote
 
 from opentelemetry import baggage as otel_baggage
@@ -21,6 +21,7 @@ from opentelemetry.propagators.textmap import (
     default_setter,
 )
 from opentelemetry.trace import (
+    INVALID_SPAN,
     NonRecordingSpan,
     Span,
     SpanContext,
@@ -38,6 +39,9 @@ MAX_HEADER_BYTES = 8192
 MAX_BAGGAGE_ENTRIES = 64
 MAX_TRACESTATE_MEMBERS = 32
 MAX_REQUEST_ID_BYTES = 128
+
+SPAN_KEY = next(iter(set_span_in_context(INVALID_SPAN, Context())))
+"""Where the API keeps the current span in a context; it has no public name."""
 
 _REQUEST_ID_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:/+=@~"
 _random = Random()  # noqa: S311 ids must be unique, not secret
@@ -62,6 +66,30 @@ class Parent(NamedTuple):
     trace_state: str = ""
     request_id: str = ""
     is_remote: bool = True
+
+
+class Identity(Protocol):
+    """What a log record or exemplar tells of the span it belongs to; spans of the kit have it, and `Parent`."""
+
+    @property
+    def trace_id(self) -> bytes:
+        """16 bytes."""
+        ...
+
+    @property
+    def span_id(self) -> bytes:
+        """8 bytes."""
+        ...
+
+    @property
+    def sampled(self) -> bool:
+        """Whether its process keeps the trace."""
+        ...
+
+    @property
+    def request_id(self) -> str:
+        """Empty if there is none."""
+        ...
 
 
 def new_ids() -> bytes:
@@ -175,6 +203,14 @@ def remember_origin(exception: BaseException, span: Span) -> None:
 def origin_of(exception: BaseException) -> Parent | None:
     """Return the identity of the span that an exception has left, None if it carries none."""
     return getattr(exception, _ORIGIN, None)
+
+
+def current_identity() -> Identity | None:
+    """Return the identity of the current span, None if there is none. A span of the kit is its own, made by no call."""
+    span: Any = get_current().get(SPAN_KEY)
+    if span is None:
+        return None
+    return span if hasattr(span, "as_parent") else parent_of(span)
 
 
 def outgoing_headers(span: Span | None = None, context: Context | None = None) -> dict[str, str]:

@@ -72,10 +72,17 @@ def fields(mapping: Mapping[str, object], limit: int = MAX_VALUE_CHARACTERS) -> 
 
 def head(level: str, event: str, logger: str, service_name: str) -> str:
     """Render what follows the timestamp, up to the service name."""
-    return (
-        f'", "level": {quote(level)}, "event": {quote(event)}, "logger": {quote(logger)}, '
-        f'"service.name": {quote(service_name)}'
-    )
+    return f"{_level(level)}{quote(event)}{_origin(logger, service_name)}"
+
+
+@lru_cache(maxsize=64)
+def _level(level: str) -> str:
+    return f'", "level": {quote(level)}, "event": '
+
+
+@lru_cache(maxsize=1024)
+def _origin(logger: str, service_name: str) -> str:
+    return f', "logger": {quote(logger)}, "service.name": {quote(service_name)}'
 
 
 def ids(trace_id: bytes, span_id: bytes, request_id: str) -> str:

@@ -6,13 +6,18 @@ Source: https://github.com/open-telemetry/opentelemetry-proto, message opentelem
 from collections.abc import Mapping
 from functools import cache
 from struct import Struct
+from typing import cast
 
+from instrumentation.context import MAX_REQUEST_ID_BYTES
 from instrumentation.encode import otlp
 from instrumentation.encode.protobuf import field_bytes, field_fixed32, field_varint, text
+from instrumentation.semconv import REQUEST_ID
 
 # LogRecord.time_unix_nano (1) and observed_time_unix_nano (11): two fixed64 fields in one call.
 _TIMES = Struct("<BQBQ").pack
 _TIME, _OBSERVED = 0x09, 0x59
+
+_ONE_BYTE = tuple(bytes((n,)) for n in range(128))
 
 FLAGS_SAMPLED = field_fixed32(8, 1)
 
@@ -35,12 +40,23 @@ def attributes(mapping: Mapping[str, object], limit: int = otlp.MAX_VALUE_CHARAC
 
 def body(value: object, limit: int = otlp.MAX_VALUE_CHARACTERS) -> bytes:
     """Encode LogRecord.body: a string, as loggers write it, or any other value."""
+    if value.__class__ is str and len(data := text(cast("str", value)[:limit])) < 126:
+        size = len(data)  # both lengths in one byte: most bodies, in a third of the time
+        return b"*" + _ONE_BYTE[size + 2] + b"\n" + _ONE_BYTE[size] + data
     return field_bytes(5, otlp.any_value(value, limit))
 
 
 def event_name(name: str) -> bytes:
     """Encode LogRecord.event_name."""
     return field_bytes(12, text(name))
+
+
+_BEFORE_REQUEST_ID = tuple(attribute(REQUEST_ID, "x" * n)[: -n or None] for n in range(MAX_REQUEST_ID_BYTES + 1))
+
+
+def request_id(value: str) -> bytes:
+    """Encode the request ID's attribute; a sane one is at most 128 characters of ASCII."""
+    return _BEFORE_REQUEST_ID[len(value)] + value.encode()
 
 
 def ids(trace_id: bytes, span_id: bytes, *, sampled: bool) -> bytes:

@@ -8,8 +8,10 @@ from functools import lru_cache
 from struct import Struct
 from typing import Any
 
+from instrumentation.context import MAX_REQUEST_ID_BYTES
 from instrumentation.encode import otlp
 from instrumentation.encode.protobuf import field_bytes, field_fixed32, field_fixed64, field_varint, text
+from instrumentation.semconv import REQUEST_ID
 
 MAX_NAME_CHARACTERS = 256
 HAS_IS_REMOTE, IS_REMOTE = 0x100, 0x200
@@ -82,6 +84,14 @@ def attribute(key: str, value: object, limit: int = otlp.MAX_VALUE_CHARACTERS) -
 def attributes(mapping: Mapping[str, object], limit: int = otlp.MAX_VALUE_CHARACTERS) -> bytes:
     """Encode entries of Span.attributes, field headers included."""
     return b"".join([attribute(key, value, limit) for key, value in mapping.items()])
+
+
+_BEFORE_REQUEST_ID = tuple(attribute(REQUEST_ID, "x" * n)[: -n or None] for n in range(MAX_REQUEST_ID_BYTES + 1))
+
+
+def request_id(value: str) -> bytes:
+    """Encode the request ID's attribute; a sane one is at most 128 characters of ASCII."""
+    return _BEFORE_REQUEST_ID[len(value)] + value.encode()
 
 
 def dropped(attributes_count: int, events_count: int, links_count: int) -> bytes:

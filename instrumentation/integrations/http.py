@@ -10,10 +10,11 @@ from time import perf_counter_ns
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.trace import INVALID_SPAN, SpanKind, StatusCode, set_span_in_context
+from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context
 
 from instrumentation import semconv
 from instrumentation.context import (
+    SPAN_KEY,
     as_span_context,
     new_request_id,
     parse_baggage,
@@ -40,9 +41,6 @@ from instrumentation.signals.signals import Signals
 from instrumentation.signals.span import Span
 
 MAX_ENTRIES = 4096
-
-SPAN_KEY = next(iter(set_span_in_context(INVALID_SPAN, Context())))
-"""Where the API keeps the current span in a context; it has no public name."""
 
 _CARRIED_HEADERS = frozenset((b"traceparent", b"tracestate", b"baggage", b"x-request-id", b"user-agent", b"host"))
 _SERVER = SpanKind.SERVER

@@ -11,7 +11,6 @@ from struct import Struct
 from typing import Any, NamedTuple
 
 from instrumentation import semconv
-from instrumentation.context import MAX_REQUEST_ID_BYTES
 from instrumentation.encode import json_line
 from instrumentation.encode import log as encode_log
 from instrumentation.encode import span as encode_span
@@ -160,8 +159,7 @@ def span_record(parts: Parts) -> Record:
             _TIMES(0x39, start_ns, 0x41, end_ns),
             entry.encoded,
             _path(path).span,
-            _REQUEST_ID_SPAN[len(request_id)],
-            request_id.encode(),
+            encode_span.request_id(request_id),
             more,
         )
     )
@@ -181,8 +179,7 @@ def log_record(parts: Parts) -> Record:
             _path(path).log,
             _DURATION_ATTRIBUTE,
             _DOUBLE((end_ns - start_ns) / 1e9),
-            _REQUEST_ID_LOG[len(request_id)],
-            request_id.encode(),
+            encode_log.request_id(request_id),
             encode_log.FLAGS_SAMPLED if sampled else b"",
             b"\x4a\x10",
             trace_id,
@@ -223,13 +220,3 @@ def _path(path: str) -> PathParts:
         encode_log.attribute(semconv.URL_PATH, path),
         f', "{semconv.URL_PATH}": {json_line.value(path)}, "{DURATION_SECONDS}": ',
     )
-
-
-def _before_request_id(attribute: Callable[[str, str], bytes]) -> tuple[bytes, ...]:
-    """Encode what stands before a request ID's characters in its attribute, by their number: a sane one is ASCII."""
-    lengths = range(MAX_REQUEST_ID_BYTES + 1)
-    return tuple(encoded[: len(encoded) - n] for n in lengths for encoded in [attribute(semconv.REQUEST_ID, "x" * n)])
-
-
-_REQUEST_ID_SPAN = _before_request_id(encode_span.attribute)
-_REQUEST_ID_LOG = _before_request_id(encode_log.attribute)

@@ -24,6 +24,7 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 """Attributes that every record has, and the colours that uvicorn adds; any other came by `extra`."""
 _STRUCTLOG = frozenset(("_logger", "_name", "_record", "_from_structlog"))
 """What structlog's `wrap_for_formatter` adds to a record for its formatter."""
+_STANDARD_FIELDS = len(vars(logging.makeLogRecord({})))
 ID_NAMES = ("trace_id", "span_id", "request_id")
 ACCESS_LOGGER = "uvicorn.access"
 
@@ -75,21 +76,26 @@ class LogHandler(logging.Handler):
     @override
     def handle(self, record: logging.LogRecord) -> bool:
         """Emit a record that the handler's filters let through."""
-        kept = cast("object", self.filter(record))  # a record, since Python 3.12
-        if not kept:
-            return False
+        if self.filters:
+            kept = cast("object", self.filter(record))  # a record, since Python 3.12
+            if not kept:
+                return False
+            record = kept if isinstance(kept, logging.LogRecord) else record
         try:
-            self.emit(kept if isinstance(kept, logging.LogRecord) else record)
+            self.emit(record)
         except Exception:
             self.handleError(record)
         return True
 
     @override
     def emit(self, record: logging.LogRecord) -> None:
-        skipped = getattr(record, "added", ())
-        attributes = {key: value for key, value in vars(record).items() if key not in _STANDARD and key not in skipped}
+        fields = vars(record)
+        attributes: dict[str, object] = {}
+        if len(fields) != _STANDARD_FIELDS:  # 22 look-ups, which most records need not pay for
+            skipped = getattr(record, "added", ())
+            attributes = {key: value for key, value in fields.items() if key not in _STANDARD and key not in skipped}
         message = _message(record)
-        if isinstance(record.msg, dict):
+        if attributes and isinstance(record.msg, dict):
             message = _from_structlog(cast("dict[str, Any]", record.msg), attributes, message)
         if record.levelno >= logging.WARNING:
             attributes[semconv.CODE_FUNCTION_NAME] = record.funcName

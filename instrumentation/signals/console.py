@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from time import localtime, strftime
 
-from instrumentation.context import Parent
+from instrumentation.context import Identity
 from instrumentation.encode.otlp import as_text
 from instrumentation.semconv import EXCEPTION_STACKTRACE
 from instrumentation.signals.log import Level
@@ -17,7 +17,7 @@ def render_console(
     logger: str,
     event: str,
     attributes: Mapping[str, object],
-    parent: Parent | None,
+    parent: Identity | None,
     time_unix_ns: int,
 ) -> bytes:
     """Render a record as a coloured line; a stack trace follows on lines of its own."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from instrumentation.context import Parent
+from instrumentation.context import Identity
 from instrumentation.encode import ecs
 from instrumentation.signals.log import Level
 
@@ -28,7 +28,7 @@ class EcsRender:
         logger: str,
         event: str,
         attributes: Mapping[str, object],
-        parent: Parent | None,
+        parent: Identity | None,
         time_unix_ns: int,
     ) -> bytes:
         """Render a record; `service_name` is the resource's."""

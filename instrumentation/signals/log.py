@@ -8,13 +8,11 @@ from time import time_ns
 from types import TracebackType
 from typing import NamedTuple, Protocol
 
-from opentelemetry.trace import get_current_span
-
 from instrumentation import semconv
-from instrumentation.context import Parent, origin_of, parent_of
+from instrumentation.context import Identity, current_identity, origin_of
 from instrumentation.encode import json_line, otlp
 from instrumentation.encode import log as encode
-from instrumentation.signals.sink import Encode, Parts, Sink
+from instrumentation.signals.sink import Encode, Parts, Record, Sink
 from instrumentation.signals.span import exception_name
 
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
@@ -33,6 +31,13 @@ class Level(NamedTuple):
     number: int
     text: str
 
+
+DEFERRED_BYTES = 400
+"""What a record holds until it is encoded, beside its event and attributes: three tuples, ids and time."""
+
+Ids = tuple[bytes, bytes, bool, str]
+"""Trace id, span id, whether sampled, and request ID of the span that a record belongs to."""
+NO_IDS: Ids = (b"", b"", False, "")
 
 TRACE = Level("trace", 1, "TRACE")
 DEBUG = Level("debug", 5, "DEBUG")
@@ -128,35 +133,44 @@ class LogEmitter:
         time_unix_ns = time_ns() if time_unix_ns is None else time_unix_ns
         if exception is not None:
             attributes = {**attributes, **exception_attributes(exception, self.max_value_characters)}
-        current = get_current_span()
-        parent = parent_of(current)
+        parent = current_identity()
         if parent is None and exception is not None:
             parent = origin_of(exception)
+        if len(event) > self.max_value_characters:
+            event = event[: self.max_value_characters]
+        # The ids, not the span, whose attributes nobody would count; attributes now, as their values may change later.
+        encoded = (
+            encode.attributes(attributes, self.max_value_characters) if attributes and self.records is not None else b""
+        )
+        size = DEFERRED_BYTES + len(event) + len(encoded)
+        ids: Ids = NO_IDS if parent is None else (parent.trace_id, parent.span_id, parent.sampled, parent.request_id)
         if self.records is not None:
-            self.records.add(logger_scope(logger), self._encode(level, event, attributes, parent, time_unix_ns))
+            self.records.defer(log_record, (level, logger, event, encoded, ids, time_unix_ns), size)
         if to_lines and self.lines is not None:
-            self.lines.write(
-                self.render(
-                    self.service_name,
-                    level,
-                    logger,
-                    event[: self.max_value_characters],
-                    attributes,
-                    parent,
-                    time_unix_ns,
-                )
-            )
+            if self.render is render_json:
+                tail = json_line.fields(attributes) if attributes else ""
+                parts = (level, logger, event, tail, ids, time_unix_ns, self.service_name)
+                self.lines.defer(json_record, parts, size)
+            else:
+                self.lines.write(self.render(self.service_name, level, logger, event, attributes, parent, time_unix_ns))
 
-    def _encode(
-        self, level: Level, event: str, attributes: Mapping[str, object], parent: Parent | None, time_unix_ns: int
-    ) -> bytes:
-        rest = encode.severity(level.number, level.text) + encode.body(event, self.max_value_characters)
-        rest += encode.attributes(attributes, self.max_value_characters)
-        if parent is not None:
-            if parent.request_id:
-                rest += encode.attribute(semconv.REQUEST_ID, parent.request_id)
-            rest += encode.ids(parent.trace_id, parent.span_id, sampled=parent.sampled)
-        return encode.record(time_unix_ns, rest)
+
+def log_record(parts: Parts) -> Record:
+    """Encode a log record of level, logger, event, encoded attributes, ids and time."""
+    level, logger, event, attributes, (trace_id, span_id, sampled, request_id), time_unix_ns = parts
+    rest = encode.severity(level.number, level.text) + encode.body(event) + attributes
+    if request_id:
+        rest += encode.request_id(request_id)
+    if trace_id:
+        rest += encode.ids(trace_id, span_id, sampled=sampled)
+    return logger_scope(logger), encode.record(time_unix_ns, rest)
+
+
+def json_record(parts: Parts) -> Record:
+    """Render a line of level, logger, event, rendered attributes, ids, time and service name."""
+    level, logger, event, tail, (trace_id, span_id, _, request_id), time_unix_ns, service_name = parts
+    ids = json_line.ids(trace_id, span_id, request_id) if trace_id else ""
+    return b"", json_line.line(time_unix_ns, json_line.head(level.name, event, logger, service_name), ids, tail)
 
 
 class Render(Protocol):
@@ -169,7 +183,7 @@ class Render(Protocol):
         logger: str,
         event: str,
         attributes: Mapping[str, object],
-        parent: Parent | None,
+        parent: Identity | None,
         time_unix_ns: int,
         /,
     ) -> bytes:
@@ -183,13 +197,13 @@ def render_json(
     logger: str,
     event: str,
     attributes: Mapping[str, object],
-    parent: Parent | None,
+    parent: Identity | None,
     time_unix_ns: int,
 ) -> bytes:
     """Render a record as a line of JSON."""
-    ids = json_line.ids(parent.trace_id, parent.span_id, parent.request_id) if parent is not None else ""
-    head = json_line.head(level.name, event, logger, service_name)
-    return json_line.line(time_unix_ns, head, ids, json_line.fields(attributes))
+    tail = json_line.fields(attributes)
+    ids = NO_IDS if parent is None else (parent.trace_id, parent.span_id, parent.sampled, parent.request_id)
+    return json_record((level, logger, event, tail, ids, time_unix_ns, service_name))[1]
 
 
 def exception_attributes(exception: BaseException, limit: int) -> dict[str, object]:
