@@ -153,12 +153,26 @@ class Attachment:
         if not self._is_on:  # somebody's factory still calls this one
             return record
         try:
-            is_printed = self.adopt(name, level)
-            if isinstance(record, Record):
-                record.is_printed = is_printed
+            if not self._meets_only_ours(name) and self.adopt(name, level) and isinstance(record, Record):
+                record.is_printed = True
         except Exception:  # noqa: S110 a record is worth more than its handlers
             pass
         return record
+
+    def _meets_only_ours(self, name: str) -> bool:
+        """Tell whether a record of this logger meets the kit's handler and no other: a fifth of what `adopt` costs."""
+        found = False
+        logger: Any = logging.Logger.manager.loggerDict.get(name, logging.root)
+        while logger is not None:
+            handlers = getattr(logger, "handlers", None)
+            if handlers:
+                if found or len(handlers) > 1 or handlers[0] is not self.handler:
+                    return False
+                found = True
+            elif handlers is None:  # a PlaceHolder
+                return False
+            logger = logger.parent if logger.propagate else None
+        return found
 
     def adopt(self, name: str | None, level: int = logging.CRITICAL) -> bool:
         """Look at the handlers that a record of this logger meets; None: the root's.
