@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from shop.runner import Shop
 
     from stack.native import Backends
+    from stack.reader import Reader
 
 LOAD_RATE = 5.0
 
@@ -43,6 +44,16 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Backends]:
     with Backends(Plan(tmp_path_factory.mktemp("stack"))) as backends:
         _skipped.update(backends.skipped)
         yield backends
+
+
+@pytest.fixture(scope="session")
+def stack_reader(stack: Backends) -> Iterator[Reader]:
+    """Reads Loki, Prometheus, and Tempo or the console in its stead."""
+    from stack.reader import Reader  # noqa: PLC0415 as above
+
+    reader = Reader(stack.traces_url, stack.url("loki"), stack.url("prometheus"))
+    yield reader
+    reader.close()
 
 
 @pytest.fixture(scope="session")
