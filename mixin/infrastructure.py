@@ -2,6 +2,8 @@
 
 UP = "up"
 JOB = "job"
+PAGES = "metrics-pages"
+"""The job in prometheus.yml that looks at the services' own pages."""
 EXPORTER = "exporter"
 DATA_TYPE = "data_type"
 RECEIVER = "receiver"

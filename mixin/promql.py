@@ -18,9 +18,9 @@ def like(label: str, pattern: str) -> str:
     return f'{label}=~"{pattern}"'
 
 
-def unlike(label: str, pattern: str) -> str:
-    """Match a label whose whole value does not match a regular expression."""
-    return f'{label}!~"{pattern}"'
+def differs(label: str, value: str) -> str:
+    """Match a label that has another value."""
+    return f'{label}!="{value}"'
 
 
 def present(label: str) -> str:

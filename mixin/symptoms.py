@@ -2,7 +2,7 @@
 
 from mixin import infrastructure as of
 from mixin import names
-from mixin.promql import any_of, equal, highest, increase, present, rate, select, share, total
+from mixin.promql import any_of, differs, equal, highest, increase, present, rate, select, share, total
 from mixin.rule import Alert, Group
 
 SERVICE = f"{{{{ $labels.{names.SERVICE} }}}}"
@@ -124,7 +124,7 @@ COLLECTOR_LOSES = Alert(
 
 BACKEND_DOWN = Alert(
     "BackendDown",
-    f"{of.UP} == 0",
+    f"{select(of.UP, differs(of.JOB, of.PAGES))} == 0",
     "2m",
     "page",
     f"{{{{ $labels.{of.JOB} }}}} does not answer",

@@ -147,15 +147,15 @@ class OtlpSink:
         self.server.server_close()
         self._thread.join()
 
-    def resources(self, signal):
-        """Return the (resource, scope, record) triples of `traces`, `logs` or `metrics`."""
+    def resources(self, signal, newest=0):
+        """Return the (resource, scope, record) triples of a signal, of all requests or some of the newest."""
         parts = {
             "traces": ("resource_spans", "scope_spans", "spans"),
             "logs": ("resource_logs", "scope_logs", "log_records"),
             "metrics": ("resource_metrics", "scope_metrics", "metrics"),
         }[signal]
         with self._arrived:
-            requests = [request for path, request in self.requests if path == f"/v1/{signal}"]
+            requests = [request for path, request in self.requests if path == f"/v1/{signal}"][-newest:]
         return [
             (resource.resource, scope.scope, record)
             for request in requests
@@ -180,6 +180,12 @@ def otlp_sink():
     sink = OtlpSink()
     yield sink
     sink.close()
+
+
+@pytest.fixture(scope="session")
+def make_otlp_sink():
+    """Make real OTLP/HTTP receivers, for what outlives a test; whoever makes one closes it."""
+    return OtlpSink
 
 
 @pytest.fixture

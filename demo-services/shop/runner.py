@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Self
 
@@ -208,6 +209,7 @@ class Shop:
         own = {
             "BROKER_URL": self.broker_url,
             "OTEL_SERVICE_NAME": name,
+            "OTEL_RESOURCE_ATTRIBUTES": f"service.version={version('clew-demo')}",
             "OTEL_METRIC_EXPORT_INTERVAL": "5000",
             **({"DATABASE_URL": f"sqlite+aiosqlite:///{self.databases[name]}"} if name in self.databases else {}),
             **({"OTEL_EXPORTER_OTLP_ENDPOINT": self.otlp_url} if self.otlp_url else {"OTEL_SDK_DISABLED": "true"}),

@@ -1,0 +1,254 @@
+"""Each alert fires when it should and only then, told by promtool on simulated clocks."""
+
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import yaml
+
+from mixin import infrastructure as of
+from mixin import names
+from mixin.generate import RULE_FILES, RULES
+from mixin.promql import equal, select
+from mixin.rule import Alert
+from mixin.slo import SLOS
+from stack.binary import MissingBinaryError, find
+
+ROOT = Path(__file__).parents[2]
+ALERTS = {
+    rule.name: rule
+    for groups in RULE_FILES.values()
+    for group in groups
+    for rule in group.rules
+    if isinstance(rule, Alert)
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """What is there, minute by minute, and which alerts fire after so many minutes."""
+
+    title: str
+    series: dict[str, str]
+    fires: tuple[dict[str, str], ...] = ()
+    after: int = 20
+
+
+def series(name, **labels):
+    """Select one series."""
+    return select(name, *(equal(key, value) for key, value in labels.items()))
+
+
+def http(status="202", **labels):
+    """The count of orders placed."""
+    return series(
+        names.HTTP_SERVER.count,
+        **{names.SERVICE: "gateway", names.METHOD: "POST", names.ROUTE: "/orders", names.STATUS: status, **labels},
+    )
+
+
+def memory(service):
+    return series(names.MEMORY.name, **{names.SERVICE: service, names.INSTANCE: "1"})
+
+
+def sent(**labels):
+    return series(names.SENT.name, **{names.SERVICE: "orders", names.DESTINATION: "events", **labels})
+
+
+def settled(outcome):
+    return series(names.ORDERS_SETTLED.name, **{names.SERVICE: "orders", names.OUTCOME: outcome})
+
+
+def delay(service):
+    return series(names.LOOP_DELAY_MAX.name, **{names.SERVICE: service})
+
+
+def lost(reason):
+    return series(names.SPANS_PROCESSED.name, **{names.SERVICE: "orders", names.ERROR: reason})
+
+
+def queue(name):
+    return series(name, exporter="otlp_http/loki", data_type="logs")
+
+
+def events(bad_budgets):
+    """Events of every SLO, so many times as many of them bad as its budget allows."""
+    found = {}
+    for slo in SLOS:
+        bad = round(100_000 * (1 - slo.objective) * bad_budgets)
+        count = select(slo.metric.count, *slo.matchers)
+        if slo.within_seconds is None:
+            found[count] = "0+100000x300"
+            found[select(slo.metric.count, *slo.matchers, equal(names.ERROR, "500"))] = f"0+{bad}x300"
+        else:
+            # The same events count for availability: only the bucket is this SLO's own.
+            found[select(slo.metric.bucket, *slo.matchers, equal("le", f"{slo.within_seconds:g}"))] = (
+                f"0+{100_000 + round(100_000 * 0.001 * bad_budgets) - bad}x300"
+            )
+    return found
+
+
+def burning(name):
+    return tuple({"alertname": name, "slo": slo.name, names.SERVICE: slo.service} for slo in SLOS)
+
+
+CASES = (
+    Case("SLOs far beyond their budgets", events(20), burning("SloBudgetBurnsFast"), 180),
+    Case("SLOs somewhat beyond their budgets", events(4), burning("SloBudgetBurnsSlowly"), 180),
+    Case("SLOs within their budgets", events(0.5), (), 180),
+    Case(
+        "a service stops",
+        {memory("orders"): "1x5 _x30", memory("payments"): "1x40"},
+        ({"alertname": "ServiceSilent", names.SERVICE: "orders"},),
+        12,
+    ),
+    Case("services report", {memory("orders"): "1x40", memory("payments"): "1x40"}),
+    Case("a service is gone for long", {memory("orders"): "1x5 _x60"}, (), 40),
+    Case(
+        "a third of the messages is not taken",
+        {sent(): "0+10x40", sent(**{names.ERROR: "TimeoutError"}): "0+5x40"},
+        ({"alertname": "MessagesNotPublished", names.SERVICE: "orders"},),
+    ),
+    Case("one message of twenty is not taken", {sent(): "0+19x40", sent(**{names.ERROR: "TimeoutError"}): "0+1x40"}),
+    Case(
+        "orders are placed and none ends",
+        {http(): "0+60x40", settled("confirmed"): "100x40"},
+        ({"alertname": "OrdersNotSettled"},),
+    ),
+    Case("orders are placed and end", {http(): "0+60x40", settled("confirmed"): "0+50x40"}),
+    Case("no order is placed", {http(): "60x40", settled("confirmed"): "50x40"}),
+    Case("no order is taken", {http(): "60x40", http("503"): "0+60x40", settled("confirmed"): "50x40"}),
+    Case(
+        "orders do not end because the broker is away: told once",
+        {
+            http(): "0+60x40",
+            settled("confirmed"): "100x40",
+            sent(): "0+1x40",
+            sent(**{names.ERROR: "TimeoutError"}): "0+5x40",
+        },
+        ({"alertname": "MessagesNotPublished", names.SERVICE: "orders"},),
+    ),
+    Case(
+        "most orders are cancelled",
+        {settled("confirmed"): "0+10x40", settled("cancelled"): "0+30x40"},
+        ({"alertname": "OrdersCancelled"},),
+    ),
+    Case("some orders are cancelled", {settled("confirmed"): "0+30x40", settled("cancelled"): "0+10x40"}),
+    Case("all orders are confirmed", {settled("confirmed"): "0+30x40"}),
+    Case(
+        "the event loop is blocked",
+        {delay("orders"): "2x40"},
+        ({"alertname": "EventLoopBlocked", names.SERVICE: "orders"},),
+    ),
+    Case("the event loop is slow now and then", {delay("orders"): "0.5x40"}),
+    Case(
+        "spans are dropped",
+        {lost("queue_full"): "0x10 0+10x40", lost("shutdown"): "0x50"},
+        ({"alertname": "TelemetryLost", names.SERVICE: "orders", names.ERROR: "queue_full"},),
+    ),
+    Case("spans were dropped once, long ago", {lost("queue_full"): "700x50"}),
+    Case(
+        "the Collector's queue is more than half full",
+        {queue(of.COLLECTOR_QUEUE_SIZE): "600x40", queue(of.COLLECTOR_QUEUE_CAPACITY): "1000x40"},
+        ({"alertname": "CollectorQueueFills", "exporter": "otlp_http/loki"},),
+    ),
+    Case(
+        "the Collector's queue is in use",
+        {queue(of.COLLECTOR_QUEUE_SIZE): "300x40", queue(of.COLLECTOR_QUEUE_CAPACITY): "1000x40"},
+    ),
+    Case(
+        "a backend refuses records",
+        {series(of.COLLECTOR_FAILED_LOGS, exporter="otlp_http/loki"): "0+5x40"},
+        ({"alertname": "CollectorLosesTelemetry", "exporter": "otlp_http/loki"},),
+    ),
+    Case("a backend refused records long ago", {series(of.COLLECTOR_FAILED_LOGS, exporter="otlp_http/loki"): "5x40"}),
+    Case(
+        "a backend is down",
+        {series("up", job="loki", instance="a"): "1x5 0x40", series("up", job="collector", instance="b"): "1x50"},
+        ({"alertname": "BackendDown", "job": "loki"},),
+    ),
+    Case(
+        "backends are up; a service's page is not",
+        {series("up", job="loki", instance="a"): "1x40", series("up", job="metrics-pages", instance="c"): "0x40"},
+    ),
+)
+
+TOLD_APART_BY = ("alertname", "slo", names.SERVICE, names.ERROR, of.EXPORTER, of.JOB)
+
+
+def in_promtools_words(case):
+    """Write a case as promtool reads it: exactly these alerts fire."""
+    return {
+        "name": case.title,
+        "interval": "1m",
+        "input_series": [{"series": each, "values": values} for each, values in case.series.items()],
+        "promql_expr_test": [
+            {
+                "expr": f'count by ({", ".join(TOLD_APART_BY)}) (ALERTS{{alertstate="firing"}})',
+                "eval_time": f"{case.after}m",
+                "exp_samples": [
+                    {"labels": select("", *(equal(*pair) for pair in labels.items())), "value": 1}
+                    for labels in case.fires
+                ],
+            }
+        ],
+    }
+
+
+def rule_files(case):
+    """Which rules a case needs: those of SLOs take a second, so they are left out where no SLO is."""
+    return RULE_FILES if case.title.startswith("SLOs") else ("symptoms.yaml",)
+
+
+@pytest.fixture(scope="module")
+def promtool():
+    """The program, where it is built."""
+    try:
+        return find("promtool")
+    except MissingBinaryError as error:
+        pytest.skip(str(error))
+
+
+def judged(promtool, directory, cases, rules):
+    """Return promtool's exit code and words on some cases."""
+    path = directory / "rules.test.yaml"
+    tests = [in_promtools_words(case) for case in cases]
+    path.write_text(
+        yaml.safe_dump({"rule_files": [str(file) for file in rules], "evaluation_interval": "1m", "tests": tests})
+    )
+    done = subprocess.run([promtool, "test", "rules", path], capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.title)
+def test_exactly_the_expected_alerts_fire(promtool, tmp_path, case):
+    """In each situation the alerts that should fire do, and no other."""
+    code, words = judged(promtool, tmp_path, [case], [ROOT / RULES / file for file in rule_files(case)])
+    assert code == 0, words
+
+
+def test_each_alert_has_a_case_that_fires_it_and_one_that_comes_close():
+    """No alert is without proof that it can fire, and that it stays silent on the same series."""
+    fired = {labels["alertname"] for case in CASES for labels in case.fires}
+    assert fired == set(ALERTS)
+    for name in ALERTS:
+        loud = [case for case in CASES if any(labels["alertname"] == name for labels in case.fires)]
+        looked_at = {each.partition("{")[0] for each in loud[0].series}
+        silent = [case for case in CASES if not any(labels["alertname"] == name for labels in case.fires)]
+        assert any(looked_at <= {each.partition("{")[0] for each in case.series} for case in silent), name
+
+
+@pytest.mark.parametrize("name", [name for name in ALERTS if not name.startswith("Slo")])
+def test_a_mutated_threshold_is_noticed(promtool, tmp_path, name):
+    """With its expression turned to one that never holds, an alert's case fails: the cases can tell."""
+    for file in RULE_FILES:
+        text = yaml.safe_load((ROOT / RULES / file).read_text())
+        for group in text["groups"]:
+            for rule in group["rules"]:
+                if rule.get("alert") == name:
+                    rule["expr"] = f"({rule['expr']}) > 1e12"
+        (tmp_path / file).write_text(yaml.safe_dump(text))
+    case = next(case for case in CASES if any(labels["alertname"] == name for labels in case.fires))
+    code, _ = judged(promtool, tmp_path, [case], [tmp_path / file for file in RULE_FILES])
+    assert code != 0
