@@ -43,6 +43,7 @@ test-slow: install  ## Run the tests that need real outages
 stack-test: install  ## Run the shop on Prometheus, Loki and the Collector, which are built first (minutes, once)
 	@$(BIN)/python -m stack build
 	@$(BIN)/python -m pytest --backends stack -m "" tests/stories $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest tests/alerts $(PYTEST_ARGS)
 	@$(BIN)/python -m pytest -m stack $(PYTEST_ARGS)
 
 check: install  ## Check format, lint, types, imports and generated files
