@@ -7,7 +7,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 from clew_console.query.compare import matches
 from clew_console.query.traceql import Comparison, Condition
-from clew_console.store.span_rows import duration_ns
+from clew_console.store.latency import duration_ns
 from clew_console.store.value import Value, python_attributes
 
 

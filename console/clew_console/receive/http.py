@@ -46,7 +46,7 @@ def _endpoint(signal: Signal, writer: Writer) -> Callable[[Request], Coroutine[A
         if media_type not in {PROTOBUF, JSON}:
             return _failure(415, f"Content-Type {media_type!r} is not supported; send {PROTOBUF} or {JSON}", JSON)
         try:
-            message, size_bytes = await _message(signal, request, media_type)
+            message, data = await _message(signal, request, media_type)
         except UnsupportedEncodingError as error:
             return _failure(415, str(error), media_type)
         except BodyTooLargeError as error:
@@ -55,7 +55,7 @@ def _endpoint(signal: Signal, writer: Writer) -> Callable[[Request], Coroutine[A
             return _failure(400, str(error), media_type)
         except ClientDisconnect:
             return _failure(400, "the body did not come to its end", media_type)
-        batch, response = signal.batch(message, size_bytes)
+        batch, response = signal.batch(message, data)
         if batch.rows and not writer.submit(batch):
             headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
             return _failure(503, "the console's queue is full; nothing of this request was taken", media_type, headers)
@@ -72,7 +72,7 @@ async def _discard(request: Request) -> None:
                 pass
 
 
-async def _message(signal: Signal, request: Request, media_type: str) -> tuple[Message, int]:
+async def _message(signal: Signal, request: Request, media_type: str) -> tuple[Message, bytes | None]:
     declared_bytes = int(request.headers.get("content-length") or 0)
     if declared_bytes > MAX_BODY_BYTES:
         if declared_bytes <= MAX_DISCARDED_BYTES:
@@ -83,12 +83,12 @@ async def _message(signal: Signal, request: Request, media_type: str) -> tuple[M
     message = signal.request()
     if media_type == JSON:
         parse_json(body, message)
-        return message, len(body)
+        return message, None
     try:
         message.ParseFromString(body)
     except DecodeError as error:
         raise BrokenBodyError(f"the body is not a protobuf {signal.request.DESCRIPTOR.name}: {error}") from error
-    return message, len(body)
+    return message, body
 
 
 def _encoded(response: Message, media_type: str) -> bytes:

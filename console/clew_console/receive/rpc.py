@@ -66,7 +66,7 @@ def _export(signal: Signal, writer: Writer) -> Any:
             message.ParseFromString(body)
         except DecodeError as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"not a {signal.request.DESCRIPTOR.name}: {error}")
-        batch, response = signal.batch(message, len(body))
+        batch, response = signal.batch(message, body)
         if batch.rows and not writer.submit(batch):
             await context.abort(grpc.StatusCode.UNAVAILABLE, "the console's queue is full; try again")
         return response

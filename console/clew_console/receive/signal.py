@@ -17,11 +17,9 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from clew_console.store.identities import Identities
-from clew_console.store.log_rows import write_logs
 from clew_console.store.metric_rows import write_metrics
-from clew_console.store.span_rows import write_traces
-from clew_console.store.writer import Batch, Write
+from clew_console.store.pending import Pending
+from clew_console.store.writer import Batch
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,22 +32,28 @@ class Signal:
     response: type[Message]
     rejected_field: str
     admit: Callable[[Message], tuple[int, int]]
-    write: Callable[[Identities, Message], None]
+    write: Callable[[Pending, bytes], None]
 
-    def batch(self, request: Message, size_bytes: int) -> tuple[Batch, Message]:
-        """Return what to queue for the request, and the response if the queue takes it."""
+    def batch(self, request: Message, data: bytes | None) -> tuple[Batch, Message]:
+        """Return what to queue for the request, and the response if the queue takes it.
+
+        Args:
+            request: Parsed.
+            data: The request as it came in protobuf; None when it came as JSON.
+        """
         rows, rejected = self.admit(request)
         response = self.response()
         if rejected:
             partial_success = response.partial_success
             setattr(partial_success, self.rejected_field, rejected)
             partial_success.error_message = f"{rejected} spans have no 16 byte trace id and 8 byte span id"
-        write: Write = partial(_write, self.write, request)
-        return Batch(write, rows, size_bytes), response
+        if data is None or rejected:
+            data = request.SerializeToString()
+        return Batch(partial(_write, self.write, data), rows, len(data)), response
 
 
-def _write(write: Callable[[Identities, Message], None], request: Message, identities: Identities) -> None:
-    write(identities, request)
+def _write(write: Callable[[Pending, bytes], None], data: bytes, pending: Pending) -> None:
+    write(pending, data)
 
 
 def admit_traces(request: ExportTraceServiceRequest) -> tuple[int, int]:
@@ -57,7 +61,7 @@ def admit_traces(request: ExportTraceServiceRequest) -> tuple[int, int]:
     admitted, rejected = 0, 0
     for resource_spans in request.resource_spans:
         for scope_spans in resource_spans.scope_spans:
-            sound = [span for span in scope_spans.spans if _has_ids(span)]
+            sound = [span for span in scope_spans.spans if _has_ids(span.trace_id, span.span_id)]
             admitted += len(sound)
             if len(sound) < len(scope_spans.spans):
                 rejected += len(scope_spans.spans) - len(sound)
@@ -67,8 +71,8 @@ def admit_traces(request: ExportTraceServiceRequest) -> tuple[int, int]:
     return admitted, rejected
 
 
-def _has_ids(span: Span) -> bool:
-    return len(span.trace_id) == 16 and len(span.span_id) == 8 and any(span.trace_id) and any(span.span_id)
+def _has_ids(trace_id: bytes, span_id: bytes) -> bool:
+    return len(trace_id) == 16 and len(span_id) == 8 and trace_id != _NO_TRACE and span_id != _NO_SPAN
 
 
 def admit_logs(request: ExportLogsServiceRequest) -> tuple[int, int]:
@@ -97,6 +101,11 @@ def _points(metric: Metric) -> int:
     return len(getattr(metric, kind).data_points) if kind else 0
 
 
+def _write_metrics(pending: Pending, data: bytes) -> None:
+    write_metrics(pending.identities, data)
+
+
+_NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
 _SERVICE = "/opentelemetry.proto.collector"
 SIGNALS = (
     Signal(
@@ -106,7 +115,7 @@ SIGNALS = (
         ExportTraceServiceResponse,
         "rejected_spans",
         admit_traces,  # pyright: ignore[reportArgumentType]
-        write_traces,  # pyright: ignore[reportArgumentType]
+        Pending.add_traces,
     ),
     Signal(
         "/v1/logs",
@@ -115,7 +124,7 @@ SIGNALS = (
         ExportLogsServiceResponse,
         "rejected_log_records",
         admit_logs,  # pyright: ignore[reportArgumentType]
-        write_logs,  # pyright: ignore[reportArgumentType]
+        Pending.add_logs,
     ),
     Signal(
         "/v1/metrics",
@@ -124,6 +133,6 @@ SIGNALS = (
         ExportMetricsServiceResponse,
         "rejected_data_points",
         admit_metrics,  # pyright: ignore[reportArgumentType]
-        write_metrics,  # pyright: ignore[reportArgumentType]
+        _write_metrics,
     ),
 )

@@ -1,16 +1,32 @@
 """What changed: which attributes set a selection of traces apart from the others."""
 
+import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache, partial
+from heapq import nsmallest
 
-from clew_console.query.traceql import KIND, STATUS, Condition
-from clew_console.search.scan import matches, scan
-from clew_console.search.trace import FoundSpan
-from clew_console.search.traces import TimeRange
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+
+from clew_console.query.block_match import head_of
+from clew_console.query.traceql import Condition
+from clew_console.search.groups import KIND_NAMES, STATUS_NAMES
+from clew_console.search.reader import connections
+from clew_console.search.scan import Budget, Hit, scan
+from clew_console.search.summary import blocks_of, root_of
+from clew_console.search.time_range import TimeRange
 from clew_console.store.directory import Directory
-from clew_console.store.value import plain_text, python_attributes
+from clew_console.store.pool import SegmentReader
+from clew_console.store.segment import Segment
+from clew_console.store.span_block import SpanBlock, trace_order
+from clew_console.store.value import plain_text, python_value
 
+BUDGET_SECONDS = 0.7
+MAX_TRACES = 1000
+"""Compared on each side; of more a sample is drawn."""
+FEW_TRACES = 200
+"""Up to this many traces are looked up one by one, so that spans outside of the range count too."""
 MOST_ATTRIBUTES = 50
 MAX_VALUE_CHARACTERS = 200
 
@@ -65,21 +81,82 @@ def attribute_compare(
         baseline: Compare only with traces that have a span like this, for example of the same root; None takes all.
         limit: How many differences.
     """
-    facts = dict[bytes, set[Fact]]()
-    chosen, compared = set[bytes](), set[bytes]()
-    for found in scan(directory, when):
-        trace_id = found.span.trace_id
-        facts.setdefault(trace_id, set()).update(_facts(found))
-        if matches(directory, selection, found):
-            chosen.add(trace_id)
-        elif baseline is None or matches(directory, baseline, found):
-            compared.add(trace_id)
-    compared -= chosen
-    inside = Counter(fact for trace_id in chosen for fact in facts[trace_id])
-    outside = Counter(fact for trace_id in compared for fact in facts[trace_id])
-    return AttributeComparison(
-        len(chosen), len(compared), differences(inside, outside, len(chosen), len(compared), limit)
-    )
+    chosen, compared, blocks = _traces(directory, selection, when, baseline)
+    inside, outside = Counter[Fact](), Counter[Fact]()
+    for trace_id, facts in _facts(directory, chosen | compared, blocks).items():
+        (inside if trace_id in chosen else outside).update(facts)
+    found = differences(inside, outside, len(chosen), len(compared), limit)
+    return AttributeComparison(len(chosen), len(compared), found)
+
+
+Blocks = dict[Segment, set[int]]
+
+
+def _traces(
+    directory: Directory, selection: Condition | None, when: TimeRange, baseline: Condition | None
+) -> tuple[set[bytes], set[bytes], Blocks]:
+    """Return a sample of the traces on both sides, and the blocks they were found in."""
+    root = partial(root_of, directory)
+    chosen, compared, blocks = set[bytes](), set[bytes](), Blocks()
+    for hit in scan(directory, baseline, when, root, Budget(BUDGET_SECONDS)):
+        blocks.setdefault(hit.reader.segment, set()).add(hit.block_id)
+        compared.update(_trace_ids(hit))
+    for hit in scan(directory, selection, when, root, Budget(BUDGET_SECONDS)):
+        blocks.setdefault(hit.reader.segment, set()).add(hit.block_id)
+        chosen.update(_trace_ids(hit))
+    return _sample(chosen), _sample(compared - chosen), blocks
+
+
+def _trace_ids(hit: Hit) -> set[bytes]:
+    trace, ids = hit.block.trace, hit.block.trace_ids
+    return {ids[16 * number : 16 * number + 16] for number in {trace[position] for position in hit.positions}}
+
+
+def _sample(trace_ids: set[bytes]) -> set[bytes]:
+    return trace_ids if len(trace_ids) <= MAX_TRACES else set(nsmallest(MAX_TRACES, trace_ids, key=trace_order))
+
+
+def _facts(directory: Directory, trace_ids: set[bytes], blocks: Blocks) -> dict[bytes, set[Fact]]:
+    """Return what is true of any span of each trace."""
+    found = {trace_id: set[Fact]() for trace_id in trace_ids}
+    for reader in connections(directory):
+        of_segment = set(blocks.get(reader.segment, ()))
+        if len(trace_ids) <= FEW_TRACES:
+            of_segment = {block_id for trace_id in trace_ids for block_id in blocks_of(reader, trace_id)}
+        for block_id in of_segment:
+            with contextlib.suppress(TypeError):  # a block that was merged into another since
+                _add_facts(reader, reader.span_block(block_id), found)
+    return found
+
+
+def _add_facts(reader: SegmentReader, block: SpanBlock, found: dict[bytes, set[Fact]]) -> None:
+    ids = block.trace_ids
+    per_trace = [found.get(ids[at : at + 16]) for at in range(0, len(ids), 16)]
+    of_pair = cache(partial(_pair_fact, block.pairs))
+    of_head = cache(partial(_head_facts, reader, block))
+    head, attributes, offsets = block.head, block.attributes, block.offsets
+    for position, number in enumerate(block.trace):
+        facts = per_trace[number]
+        if facts is not None:
+            facts.update(of_head(head[position]))
+            facts.update(map(of_pair, attributes[offsets[position] : offsets[position + 1]]))
+
+
+def _pair_fact(pairs: Sequence[bytes], number: int) -> Fact:
+    pair = KeyValue.FromString(pairs[number])
+    return "span", pair.key, plain_text(python_value(pair.value))[:MAX_VALUE_CHARACTERS]
+
+
+def _head_facts(reader: SegmentReader, block: SpanBlock, number: int) -> frozenset[Fact]:
+    head = head_of(block.heads[number])
+    found: set[Fact] = {
+        ("intrinsic", "name", head.name),
+        ("intrinsic", "kind", KIND_NAMES.get(head.kind, str(head.kind))),
+        ("intrinsic", "status", STATUS_NAMES.get(head.status, str(head.status))),
+    }
+    for key, value in reader.resources()[head.resource_id].attributes.items():
+        found.add(("resource", key, plain_text(value)[:MAX_VALUE_CHARACTERS]))
+    return frozenset(found)
 
 
 def differences(
@@ -99,18 +176,3 @@ def differences(
     ]
     found = [one for one in found if one.lift]
     return tuple(sorted(found, key=lambda one: (-abs(one.lift), one.scope, one.key, one.value))[:limit])
-
-
-_KIND_NAMES = {number: name for name, number in KIND.items()}
-_STATUS_NAMES = {number: name for name, number in STATUS.items()}
-
-
-def _facts(found: FoundSpan) -> Iterator[Fact]:
-    span = found.span
-    yield "intrinsic", "name", span.name
-    yield "intrinsic", "kind", _KIND_NAMES.get(span.kind, str(span.kind))
-    yield "intrinsic", "status", _STATUS_NAMES.get(span.status.code, str(span.status.code))
-    for key, value in found.resource.attributes.items():
-        yield "resource", key, plain_text(value)[:MAX_VALUE_CHARACTERS]
-    for key, value in python_attributes(span.attributes).items():
-        yield "span", key, plain_text(value)[:MAX_VALUE_CHARACTERS]

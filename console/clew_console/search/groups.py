@@ -1,23 +1,28 @@
 """Spans grouped by one of their attributes."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
+from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
+from clew_console.query.block_match import head_of
 from clew_console.query.traceql import KIND, STATUS, Comparison, Condition
-from clew_console.search.latency import bucket
 from clew_console.search.overview import Red, Tally
-from clew_console.search.scan import matches, scan
-from clew_console.search.trace import FoundSpan
-from clew_console.search.traces import TimeRange
+from clew_console.search.scan import Budget, Hit, scan
+from clew_console.search.summary import root_of
+from clew_console.search.time_range import TimeRange
 from clew_console.store.directory import Directory
-from clew_console.store.span_rows import duration_ns
-from clew_console.store.value import plain_text, python_attributes
+from clew_console.store.latency import bucket
+from clew_console.store.span_block import HeadKey
+from clew_console.store.term import key_prefix
+from clew_console.store.value import plain_text, python_value
 
 MOST_GROUPS = 50
+BUDGET_SECONDS = 1.0
 
-_KIND_NAMES = {number: name for name, number in KIND.items()}
-_STATUS_NAMES = {number: name for name, number in STATUS.items()}
+KIND_NAMES = {number: name for name, number in KIND.items()}
+STATUS_NAMES = {number: name for name, number in STATUS.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,8 @@ def trace_groups(
 ) -> list[Group]:
     """Count the matching spans per value of what `by` names on its left side, the most frequent first.
 
+    The answer takes a second at most, and then leaves the oldest spans out.
+
     Args:
         directory: What to read.
         condition: Which spans; None counts all.
@@ -41,29 +48,45 @@ def trace_groups(
         limit: How many groups at most.
     """
     tallies = dict[str | None, Tally]()
-    for found in scan(directory, when):
-        if matches(directory, condition, found):
-            tally = tallies.setdefault(_value(by, found), Tally())
-            is_error = found.span.status.code == Status.STATUS_CODE_ERROR
-            tally.add(1, is_error, {bucket(duration_ns(found.span)): 1})
+    for hit in scan(directory, condition, when, partial(root_of, directory), Budget(BUDGET_SECONDS)):
+        is_error = [head_of(head).status == 2 for head in hit.block.heads]
+        head, durations = hit.block.head, hit.block.durations
+        for position, value in zip(hit.positions, _values(by, hit), strict=True):
+            tally = tallies.setdefault(value, Tally())
+            tally.requests += 1
+            tally.errors += is_error[head[position]]
+            tally.durations[bucket(durations[position])] += 1
     groups = [Group(value, tally.red(when.start_ns)) for value, tally in tallies.items()]
     return sorted(groups, key=lambda group: (-group.total.requests, group.value or ""))[:limit]
 
 
-def _value(by: Comparison, found: FoundSpan) -> str | None:
+def _values(by: Comparison, hit: Hit) -> Sequence[str | None]:
+    block, head = hit.block, hit.block.head
+    per_head = [_head_value(by, key, hit) for key in block.heads]
+    found = [per_head[head[position]] for position in hit.positions]
+    if by.scope in {"resource", "intrinsic"}:
+        return found
+    prefix = key_prefix(by.key)
+    texts = {
+        number: plain_text(python_value(KeyValue.FromString(pair).value))
+        for number, pair in enumerate(block.pairs)
+        if pair.startswith(prefix)
+    }
+    attributes, offsets = block.attributes, block.offsets
+    for place, position in enumerate(hit.positions):
+        own = [texts[one] for one in attributes[offsets[position] : offsets[position + 1]] if one in texts]
+        found[place] = own[-1] if own else found[place]
+    return found
+
+
+def _head_value(by: Comparison, key: HeadKey, hit: Hit) -> str | None:
     if by.scope == "intrinsic":
-        return _intrinsic(by.key, found.span)
-    attributes = {}
-    if by.scope != "span":
-        attributes |= found.resource.attributes
-    if by.scope != "resource":
-        attributes |= python_attributes(found.span.attributes)
-    return plain_text(attributes[by.key]) if by.key in attributes else None
-
-
-def _intrinsic(key: str, span: Span) -> str | None:
-    if key == "kind":
-        return _KIND_NAMES.get(span.kind, str(span.kind))
-    if key == "status":
-        return _STATUS_NAMES.get(span.status.code, str(span.status.code))
-    return span.name if key == "name" else None
+        head = head_of(key)
+        texts = {
+            "name": head.name,
+            "kind": KIND_NAMES.get(head.kind, str(head.kind)),
+            "status": STATUS_NAMES.get(head.status, str(head.status)),
+        }
+        return texts.get(by.key)
+    attributes = hit.reader.resources()[key.resource_id].attributes
+    return plain_text(attributes[by.key]) if by.scope != "span" and by.key in attributes else None

@@ -8,7 +8,7 @@ import orjson
 
 from clew_console.search.reader import connections, resources
 from clew_console.search.steps import NS_PER_SECOND, Steps, steps
-from clew_console.search.traces import TimeRange
+from clew_console.search.time_range import TimeRange
 from clew_console.store.directory import Directory
 from clew_console.store.value import plain_text
 

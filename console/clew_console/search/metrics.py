@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 
 from clew_console.search.reader import connections, resources
-from clew_console.search.traces import TimeRange
+from clew_console.search.time_range import TimeRange
 from clew_console.store.directory import Directory
 
 

@@ -3,19 +3,14 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
-
-from clew_console.search.latency import bucket, quantiles
 from clew_console.search.reader import connections
-from clew_console.search.scan import scan
 from clew_console.search.steps import Steps, steps
-from clew_console.search.traces import TimeRange
+from clew_console.search.time_range import TimeRange
 from clew_console.store.directory import Directory
-from clew_console.store.span_rows import NS_PER_MINUTE, duration_ns
+from clew_console.store.latency import bucket_ns, quantiles
+from clew_console.store.rollup import NS_PER_MINUTE
 
 MOST_STEPS = 60
-
-_ENTRIES = (Span.SPAN_KIND_SERVER, Span.SPAN_KIND_CONSUMER)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,30 +85,32 @@ def overview(directory: Directory, when: TimeRange, most_steps: int = MOST_STEPS
     A range counts with all minutes it touches.
     """
     cut = steps(when, most_steps, shortest_seconds=60, first_ns=_first_ns(directory))
+    minutes = cut.start_ns // NS_PER_MINUTE, cut.end_ns // NS_PER_MINUTE, cut.step_ns // NS_PER_MINUTE
     spans, tallies = Counter[str](), dict[str, dict[str, dict[int, Tally]]]()
-    for service in _services(directory):
-        tallies[service] = {}
-    for found in scan(directory, TimeRange(cut.start_ns, cut.end_ns)):
-        span, service = found.span, found.resource.service
-        spans[service] += 1
-        if span.kind in _ENTRIES:
-            per_step = tallies[service].setdefault(span.name, {})
-            tally = per_step.setdefault(cut.index(span.start_time_unix_nano), Tally())
-            tally.add(1, span.status.code == Status.STATUS_CODE_ERROR, {bucket(duration_ns(span)): 1})
+    for reader in connections(directory):
+        for (service,) in reader.execute("SELECT DISTINCT service FROM resource"):
+            tallies.setdefault(service, {})
+        for service, count in reader.execute(_SPANS, minutes[:2]):
+            spans[service] += count
+        for service, name, index, bucket, requests, errors in reader.execute(_REQUESTS, minutes):
+            tally = tallies[service].setdefault(name, {}).setdefault(index, Tally())
+            tally.add(requests, errors, {bucket: requests})
     return Overview(cut, tuple(_service(name, spans[name], tallies[name], cut) for name in sorted(tallies)))
 
 
-def _services(directory: Directory) -> set[str]:
-    return {
-        service
-        for connection in connections(directory)
-        for (service,) in connection.execute("SELECT DISTINCT service FROM resource")
-    }
+_SPANS = "SELECT service, sum(spans) FROM service_minute WHERE minute >= ? AND minute < ? GROUP BY service"
+_REQUESTS = """
+SELECT o.service, o.name, m.step, m.bucket, m.requests, m.errors FROM (
+    SELECT operation_id, (minute - ?1) / ?3 AS step, bucket, sum(requests) AS requests, sum(errors) AS errors
+    FROM operation_minute WHERE minute >= ?1 AND minute < ?2 GROUP BY 1, 2, 3
+) m JOIN operation o ON o.id = m.operation_id
+"""
 
 
 def _first_ns(directory: Directory) -> int | None:
     minutes = [
-        connection.execute("SELECT min(minute) FROM minute").fetchone()[0] for connection in connections(directory)
+        connection.execute("SELECT min(minute) FROM service_minute").fetchone()[0]
+        for connection in connections(directory)
     ]
     return min((minute * NS_PER_MINUTE for minute in minutes if minute is not None), default=None)
 
@@ -155,17 +152,23 @@ class ServiceCounts:
 def service_counts(directory: Directory, since_ns: int) -> list[ServiceCounts]:
     """Add up the minutes since a time, per service in order of name; services that only log or measure have zeros."""
     found = dict[str, ServiceCounts]()
-    for connection in connections(directory):
-        for (service,) in connection.execute("SELECT DISTINCT service FROM resource"):
+    for reader in connections(directory):
+        for (service,) in reader.execute("SELECT DISTINCT service FROM resource"):
             found.setdefault(service, ServiceCounts(service))
-        query = (
-            "SELECT service, sum(spans), sum(requests), sum(errors), sum(busy_ns) FROM minute "
-            "WHERE minute >= ? GROUP BY service"
-        )
-        for service, spans, requests, errors, busy_ns in connection.execute(query, (since_ns // NS_PER_MINUTE,)):
+        since = (since_ns // NS_PER_MINUTE,)
+        for service, spans in reader.execute(
+            "SELECT service, sum(spans) FROM service_minute WHERE minute >= ? GROUP BY service", since
+        ):
+            found[service].spans += spans
+        for service, number, requests, errors in reader.execute(_SINCE, since):
             counts = found[service]
-            counts.spans += spans
             counts.requests += requests
             counts.errors += errors
-            counts.busy_ns += int(busy_ns)
+            counts.busy_ns += requests * bucket_ns(number)
     return [counts for _, counts in sorted(found.items())]
+
+
+_SINCE = """
+SELECT o.service, m.bucket, sum(m.requests), sum(m.errors) FROM operation_minute m JOIN operation o
+ON o.id = m.operation_id WHERE m.minute >= ? GROUP BY o.service, m.bucket
+"""

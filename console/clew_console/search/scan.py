@@ -1,44 +1,106 @@
-"""Walk over the spans of a time range, the newest first."""
+"""Walk over the blocks of spans in a time range, and find what matches in each."""
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import lru_cache, partial
 
-from clew_console.query.span_match import SpanFacts, span_facts, span_matches
+from clew_console.query.block_match import Matcher, may_match, needs_root
+from clew_console.query.span_match import Root, span_facts, span_matches
 from clew_console.query.traceql import Condition
-from clew_console.search.reader import connections, resources
-from clew_console.search.trace import FoundSpan
-from clew_console.search.traces import TimeRange, root_of
-from clew_console.store.chunk import decode
+from clew_console.search.reader import Deadline, connections
+from clew_console.search.time_range import TimeRange
 from clew_console.store.directory import Directory
+from clew_console.store.pool import SegmentReader
+from clew_console.store.span_block import SpanBlock, chosen
 
-MAX_SPANS = 50_000
-"""Looked at for one answer."""
+_BLOCKS = "SELECT id, start_ns, end_ns FROM span_block WHERE end_ns >= ? AND start_ns < ? ORDER BY end_ns DESC"
+
+RootOf = Callable[[bytes], Root]
 
 
-def scan(directory: Directory, when: TimeRange, most: int = MAX_SPANS) -> Iterator[FoundSpan]:
-    """Yield the newest spans of the range, at most `most`."""
-    left = most
-    for connection in connections(directory):
-        emitters, chunks = resources(connection), dict[int, list]()
-        query = (
-            "SELECT chunk_id, position, resource_id FROM span WHERE start_ns >= ? AND start_ns < ? "
-            "ORDER BY start_ns DESC LIMIT ?"
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A block with the positions of the spans that match; never none of them."""
+
+    reader: SegmentReader
+    block_id: int
+    block: SpanBlock
+    positions: list[int]
+
+
+def scan(
+    directory: Directory,
+    condition: Condition | None,
+    when: TimeRange,
+    root_of: RootOf | None = None,
+    stop: Callable[[int], bool] = lambda _: False,
+) -> Iterator[Hit]:
+    """Yield the blocks with matching spans, the newest first within each segment.
+
+    Args:
+        directory: What to read.
+        condition: Which spans; None takes all.
+        when: When they started.
+        root_of: Finds a trace's root; needed when the condition can ask for it.
+        stop: Is told the latest start in the next block; when it returns True the rest of the segment is left out.
+    """
+    deadline = Deadline()
+    verify = (
+        partial(_verified, condition, lru_cache(maxsize=10_000)(root_of)) if root_of and needs_root(condition) else None
+    )
+    for reader in connections(directory, deadline):
+        resources = reader.resources()
+        matcher = Matcher(condition, resources)
+        for block_id, start_ns, end_ns in reader.execute(_BLOCKS, (when.start_ns, when.end_ns)).fetchall():
+            if stop(end_ns):
+                break
+            deadline.check()
+            if condition is not None and not may_match(condition, _filter(reader, block_id), resources):
+                continue
+            block = reader.span_block(block_id)
+            positions = list(chosen(matcher.mask(block)))
+            if start_ns < when.start_ns or end_ns >= when.end_ns:
+                starts = block.starts
+                positions = [one for one in positions if when.start_ns <= starts[one] < when.end_ns]
+            if verify:
+                positions = verify(reader, block, positions)
+            if positions:
+                yield Hit(reader, block_id, block, positions)
+
+
+def _filter(reader: SegmentReader, block_id: int) -> bytes:
+    return reader.execute("SELECT filter FROM span_block WHERE id = ?", (block_id,)).fetchone()[0]
+
+
+def _verified(
+    condition: Condition, root_of: RootOf, reader: SegmentReader, block: SpanBlock, positions: list[int]
+) -> list[int]:
+    """Keep the positions that match when the root is known too."""
+    resources = reader.resources()
+    return [
+        position
+        for position in positions
+        if span_matches(
+            condition,
+            span_facts(
+                block.span(position),
+                resources[block.heads[block.head[position]].resource_id].attributes,
+                partial(root_of, block.trace_id(position)),
+            ),
         )
-        for chunk_id, position, resource_id in connection.execute(query, (when.start_ns, when.end_ns, left)):
-            if chunk_id not in chunks:
-                row = connection.execute("SELECT encoded FROM chunk WHERE id = ?", (chunk_id,)).fetchone()
-                chunks[chunk_id] = decode(row[0])
-            scoped = chunks[chunk_id][position]
-            left -= 1
-            yield FoundSpan(emitters[resource_id], scoped.scope, scoped.scope_schema_url, scoped.span)
-        if left <= 0:
-            return
+    ]
 
 
-def facts(directory: Directory, found: FoundSpan) -> SpanFacts:
-    """Return what a condition can ask of the span."""
-    return span_facts(found.span, found.resource.attributes, lambda: root_of(directory, found.span.trace_id))
+class Budget:
+    """Time for an answer that may be partial: the newest are looked at first."""
 
+    def __init__(self, seconds: float) -> None:
+        self._until = time.monotonic() + seconds
+        self.is_spent = False
 
-def matches(directory: Directory, condition: Condition | None, found: FoundSpan) -> bool:
-    """Tell whether the span is in the spanset."""
-    return condition is None or span_matches(condition, facts(directory, found))
+    def __call__(self, end_ns: int) -> bool:
+        """Tell `scan` to stop once the time is over."""
+        del end_ns
+        self.is_spent = self.is_spent or time.monotonic() > self._until
+        return self.is_spent

@@ -1,21 +1,23 @@
 """Traces as dots: latency over time."""
 
 from dataclasses import dataclass
+from functools import partial
 
-from opentelemetry.proto.trace.v1.trace_pb2 import Status
-
+from clew_console.query.block_match import head_of
 from clew_console.query.traceql import Condition
-from clew_console.search.scan import matches, scan
-from clew_console.search.traces import TimeRange
+from clew_console.search.scan import Budget, Hit, scan
+from clew_console.search.summary import root_of
+from clew_console.search.time_range import TimeRange
 from clew_console.store.directory import Directory
-from clew_console.store.span_rows import duration_ns
+from clew_console.store.span_block import trace_order
 
 MOST_DOTS = 2000
+BUDGET_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Dot:
-    """A matching span: with an empty query the root of its trace, else the span that matches."""
+    """A matching span: with an empty query the root of its trace, else the longest span of it that matches."""
 
     trace_id: bytes
     span_id: bytes
@@ -29,27 +31,62 @@ class Dot:
 def trace_scatter(
     directory: Directory, condition: Condition | None, when: TimeRange, limit: int = MOST_DOTS
 ) -> list[Dot]:
-    """Return at most `limit` dots, the newest first: one per trace, its longest matching span.
+    """Return at most `limit` dots, the newest first: one per trace.
 
-    Without a condition only root spans count.
+    Of more traces than that a sample is drawn over the whole time; a trace that is drawn once is drawn always. The
+    answer takes half a second at most, and then leaves the oldest out.
     """
-    dots = dict[bytes, Dot]()
-    for found in scan(directory, when):
-        span = found.span
-        if (condition is None and span.parent_span_id) or not matches(directory, condition, found):
-            continue
-        if len(dots) >= limit and span.trace_id not in dots:
-            break
-        dot = Dot(
-            span.trace_id,
-            span.span_id,
-            span.start_time_unix_nano,
-            duration_ns(span),
-            span.status.code == Status.STATUS_CODE_ERROR,
-            found.resource.service,
-            span.name,
-        )
-        known = dots.get(span.trace_id)
-        if known is None or known.duration_ns < dot.duration_ns:
-            dots[span.trace_id] = dot
+    dots, sample = dict[bytes, Dot](), Sample(limit)
+    for hit in scan(directory, condition, when, partial(root_of, directory), Budget(BUDGET_SECONDS)):
+        for position in _candidates(hit) if condition is None else hit.positions:
+            trace_id = hit.block.trace_id(position)
+            if sample.takes(trace_id):
+                known = dots.get(trace_id)
+                if known is None or known.duration_ns < hit.block.durations[position]:
+                    dots[trace_id] = _dot(hit, position)
+        if len(dots) > 2 * limit:
+            sample.narrow(dots)
+    sample.narrow(dots)
     return sorted(dots.values(), key=lambda dot: -dot.start_ns)
+
+
+def _candidates(hit: Hit) -> list[int]:
+    is_root = [head.is_root for head in hit.block.heads]
+    head = hit.block.head
+    return [position for position in hit.positions if is_root[head[position]]]
+
+
+def _dot(hit: Hit, position: int) -> Dot:
+    block = hit.block
+    head = head_of(block.heads[block.head[position]])
+    service = hit.reader.resources()[head.resource_id].service
+    return Dot(
+        block.trace_id(position),
+        block.span_id(position),
+        block.starts[position],
+        block.durations[position],
+        head.status == 2,
+        service,
+        head.name,
+    )
+
+
+class Sample:
+    """Draws traces by their ids, which are random: those whose number is below a bound."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._bound = 1 << 64
+
+    def takes(self, trace_id: bytes) -> bool:
+        """Tell whether the trace is drawn, as far as is known."""
+        return trace_order(trace_id) < self._bound
+
+    def narrow(self, dots: dict[bytes, Dot]) -> None:
+        """Leave the drawn ones only, at most as many as the limit."""
+        if len(dots) <= self._limit:
+            return
+        ordered = sorted(dots, key=trace_order)
+        self._bound = trace_order(ordered[self._limit])
+        for trace_id in ordered[self._limit :]:
+            del dots[trace_id]

@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from clew_console.search.traces import TimeRange
+from clew_console.search.time_range import TimeRange
 
 NS_PER_SECOND = 10**9
 STEPS_SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 21600, 43200, 86400)

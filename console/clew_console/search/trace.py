@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from opentelemetry.proto.common.v1.common_pb2 import InstrumentationScope
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
-from clew_console.search.reader import connections, resources
-from clew_console.store.chunk import decode
+from clew_console.search.reader import connections
+from clew_console.search.summary import blocks_of
 from clew_console.store.directory import Directory
+from clew_console.store.pool import SegmentReader
 from clew_console.store.resource import ResourceRow
+from clew_console.store.span_block import SpanBlock
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +26,17 @@ class FoundSpan:
 def find_trace(directory: Directory, trace_id: bytes) -> list[FoundSpan]:
     """Return the trace's spans in order of their start; a span delivered twice comes once."""
     found = dict[bytes, FoundSpan]()
-    for connection in connections(directory):
-        query = "SELECT chunk_id, position FROM span WHERE trace_id = ? ORDER BY chunk_id, position"
-        positions = dict[int, list[int]]()
-        for chunk_id, position in connection.execute(query, (trace_id,)):
-            positions.setdefault(chunk_id, []).append(position)
-        emitters = resources(connection) if positions else {}
-        for chunk_id, of_trace in positions.items():
-            select = "SELECT resource_id, encoded FROM chunk WHERE id = ?"
-            resource_id, encoded = connection.execute(select, (chunk_id,)).fetchone()
-            spans = decode(encoded)
-            for scoped in (spans[position] for position in of_trace):
-                one = FoundSpan(emitters[resource_id], scoped.scope, scoped.scope_schema_url, scoped.span)
-                found.setdefault(scoped.span.span_id, one)
+    for reader in connections(directory):
+        for block_id in blocks_of(reader, trace_id):
+            block = reader.span_block(block_id)
+            for position in block.positions_of(trace_id):
+                one = found_span(reader, block, position)
+                found.setdefault(one.span.span_id, one)
     return sorted(found.values(), key=lambda one: one.span.start_time_unix_nano)
+
+
+def found_span(reader: SegmentReader, block: SpanBlock, position: int) -> FoundSpan:
+    """Return a span of a block."""
+    head = block.heads[block.head[position]]
+    scope, schema_url = reader.scopes()[head.scope_id]
+    return FoundSpan(reader.resources()[head.resource_id], scope, schema_url, block.span(position))

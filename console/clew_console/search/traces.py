@@ -1,31 +1,17 @@
 """Find traces by a TraceQL condition."""
 
-import sqlite3
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from functools import lru_cache, partial
+from functools import partial
+from heapq import nlargest
 
-from clew_console.query.span_match import Root, span_facts, span_matches
 from clew_console.query.traceql import Condition
-from clew_console.query.traceql_sql import compile_traceql
-from clew_console.search.reader import connections, resources
-from clew_console.search.summary import TraceSummary, summaries
-from clew_console.store.chunk import decode
+from clew_console.search.scan import scan
+from clew_console.search.summary import TraceSummary, root_of, summaries
+from clew_console.search.time_range import MAX_TIME_NS, TimeRange
 from clew_console.store.directory import Directory
 
 SPANS_PER_TRACE = 3
 """Matched spans returned with a trace, as many as Tempo returns by default."""
-MAX_TIME_NS = (1 << 63) - 1
-
-_COLUMNS = "s.trace_id, s.span_id, s.start_ns, s.duration_ns, s.chunk_id, s.position, s.resource_id"
-
-
-@dataclass(frozen=True, slots=True)
-class TimeRange:
-    """From start, inclusive, to end, exclusive, in ns since 1970. Spans and logs count by their start."""
-
-    start_ns: int = 0
-    end_ns: int = MAX_TIME_NS
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,41 +34,60 @@ class FoundTrace:
 
 def find_traces(directory: Directory, condition: Condition | None, when: TimeRange, limit: int) -> list[FoundTrace]:
     """Return at most `limit` traces with a matching span, the newest match first."""
-    hits = dict[bytes, list[MatchedSpan]]()
-    for trace_id, span in _matching(directory, condition, when):
-        if trace_id not in hits and len(hits) >= limit:
-            break
-        hits.setdefault(trace_id, []).append(span)
-    found = summaries(directory, hits)
-    return [FoundTrace(one, len(hits[one.trace_id]), hits[one.trace_id][:SPANS_PER_TRACE]) for one in found]
+    newest, matched = Newest(limit), dict[bytes, list[MatchedSpan]]()
+    for hit in scan(directory, condition, when, partial(root_of, directory), newest.is_complete_before):
+        block = hit.block
+        starts, durations = block.starts, block.durations
+        for position in hit.positions:
+            start_ns = starts[position]
+            if newest.add(block.trace_id(position), start_ns):
+                span = MatchedSpan(block.span_id(position), start_ns, durations[position])
+                matched.setdefault(block.trace_id(position), []).append(span)
+    found = summaries(directory, newest.keys())
+    return [_found(summary, matched[summary.trace_id]) for summary in found]
 
 
-def _matching(
-    directory: Directory, condition: Condition | None, when: TimeRange
-) -> Iterator[tuple[bytes, MatchedSpan]]:
-    remembered_root = lru_cache(maxsize=1024)(partial(root_of, directory))
-    for connection in connections(directory):
-        emitters = resources(connection)
-        clause = compile_traceql(condition, list(emitters.values()))
-        chunk = lru_cache(maxsize=32)(partial(_chunk, connection))
-        query = (
-            f"SELECT {_COLUMNS} "  # noqa: S608 - the clause has parameters for all that comes from the query
-            f"FROM span s WHERE s.start_ns >= ? AND s.start_ns < ? AND {clause.sql} ORDER BY s.start_ns DESC"
-        )
-        rows = connection.execute(query, (when.start_ns, when.end_ns, *clause.parameters))
-        for trace_id, span_id, start_ns, duration_ns, chunk_id, position, resource_id in rows:
-            if not clause.is_exact:
-                span = chunk(chunk_id)[position].span
-                facts = span_facts(span, emitters[resource_id].attributes, partial(remembered_root, trace_id))
-                if not span_matches(condition, facts):
-                    continue
-            yield trace_id, MatchedSpan(span_id, start_ns, duration_ns)
+def _found(summary: TraceSummary, spans: list[MatchedSpan]) -> FoundTrace:
+    spans.sort(key=lambda span: -span.start_ns)
+    return FoundTrace(summary, len(spans), spans[:SPANS_PER_TRACE])
 
 
-def _chunk(connection: sqlite3.Connection, chunk_id: int) -> list:
-    return decode(connection.execute("SELECT encoded FROM chunk WHERE id = ?", (chunk_id,)).fetchone()[0])
+class Newest:
+    """The newest `limit` keys of those added, each at the latest time it was added with."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._latest: dict[bytes, int] = {}
+        self._threshold = 0
+
+    def add(self, key: bytes, time_ns: int) -> bool:
+        """Take a key; return whether it can be among the newest as far as is known."""
+        known = self._latest.get(key)
+        if known is None and time_ns < self._threshold:
+            return False
+        if known is None or time_ns > known:
+            self._latest[key] = time_ns
+        if len(self._latest) > 2 * self._limit + 100:
+            self._trim()
+        return True
+
+    def _trim(self) -> None:
+        kept = nlargest(self._limit, self._latest.items(), key=lambda item: item[1])
+        self._threshold = kept[-1][1]
+        self._latest = dict(kept)
+
+    def is_complete_before(self, end_ns: int) -> bool:
+        """Tell whether nothing that ends by then can be among the newest."""
+        if len(self._latest) < self._limit:
+            return False
+        if len(self._latest) > self._limit:
+            self._trim()
+        self._threshold = min(self._latest.values())
+        return end_ns < self._threshold
+
+    def keys(self) -> list[bytes]:
+        """Return the newest keys, the newest first."""
+        return [key for key, _ in nlargest(self._limit, self._latest.items(), key=lambda item: item[1])]
 
 
-def root_of(directory: Directory, trace_id: bytes) -> Root:
-    """Return the root of the trace, as far as it has come."""
-    return summaries(directory, [trace_id])[0].root
+__all__ = ["MAX_TIME_NS", "FoundTrace", "MatchedSpan", "Newest", "TimeRange", "find_traces"]

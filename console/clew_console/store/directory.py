@@ -5,6 +5,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+from clew_console.store.pool import Pool
 from clew_console.store.segment import Segment, SegmentError, check, segment, segments
 
 DEFAULT_MAX_SIZE_BYTES = 1 << 30
@@ -31,6 +32,7 @@ class Directory:
         path.mkdir(parents=True, exist_ok=True)
         self.path = path
         self.max_size_bytes = max_size_bytes
+        self.pool = Pool()
         self._lock_fd = _lock(path)
         try:
             for found in segments(path):
@@ -41,6 +43,7 @@ class Directory:
 
     def close(self) -> None:
         """Let another process have the directory."""
+        self.pool.close()
         os.close(self._lock_fd)
 
     def segments(self) -> list[Segment]:
@@ -65,6 +68,7 @@ class Directory:
         while len(kept) > 1 and (total_bytes > self.max_size_bytes or len(kept) > MAX_SEGMENTS):
             oldest = kept.pop()
             total_bytes -= oldest.size_bytes
+            self.pool.forget(oldest)
             for file in oldest.files():
                 file.unlink(missing_ok=True)
             deleted.append(oldest)

@@ -14,7 +14,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 )
 
 from clew_console.store.identities import Identities
-from clew_console.store.span_rows import MAX_TIME_NS
+from clew_console.store.span_scan import MAX_TIME_NS
 from clew_console.store.value import Value, json_text, python_attributes
 
 Point: TypeAlias = NumberDataPoint | HistogramDataPoint | ExponentialHistogramDataPoint | SummaryDataPoint
@@ -25,10 +25,13 @@ _INSERT = (
 )
 
 
-def write_metrics(identities: Identities, request: ExportMetricsServiceRequest) -> None:
-    """Insert every point of the request."""
+def write_metrics(identities: Identities, data: bytes) -> None:
+    """Insert every point of an encoded request."""
+    request = ExportMetricsServiceRequest.FromString(data)
     for resource_metrics in request.resource_metrics:
-        resource_id = identities.resource(resource_metrics.resource, resource_metrics.schema_url)
+        resource_id = identities.resource(
+            resource_metrics.resource.SerializeToString(deterministic=True), resource_metrics.schema_url.encode()
+        )
         for scope_metrics in resource_metrics.scope_metrics:
             for metric in scope_metrics.metrics:
                 identities.connection.executemany(_INSERT, _rows(identities, resource_id, metric))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Raise it with every change of schema/*.sql: older files are then refused, not misread."""
 
 _NAME = re.compile(r"clew-(\d{8}T\d{2})-(\d{4,})\.sqlite")
@@ -80,7 +80,9 @@ def open_for_read(path: Path) -> sqlite3.Connection:
     Raises:
         sqlite3.OperationalError: the file is gone.
     """
-    return sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, check_same_thread=False)
+    return sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None, check_same_thread=False
+    )
 
 
 def check(found: Segment) -> None:

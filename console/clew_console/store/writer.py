@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from clew_console.store.directory import Directory
+from clew_console.store.edges import Edges
 from clew_console.store.identities import Identities
+from clew_console.store.pending import Pending
 from clew_console.store.segment import Segment, open_for_write
 
 logger = logging.getLogger(__name__)
@@ -24,7 +26,7 @@ RETRY_SECONDS = 0.5
 MEASURE_SECONDS = 1.0
 """Between two looks at the sizes on disk."""
 
-Write: TypeAlias = Callable[[Identities], None]
+Write: TypeAlias = Callable[[Pending], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,7 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="console-writer", daemon=True)
         self._segment: Segment | None = None
         self._identities: Identities | None = None
+        self._edges = Edges()
         self._measured_at = 0.0
 
     def start(self) -> None:
@@ -132,8 +135,10 @@ class Writer:
         connection = identities.connection
         connection.execute("BEGIN IMMEDIATE")
         try:
+            pending = Pending(identities, self._edges)
             for batch in batches:
-                batch.write(identities)
+                batch.write(pending)
+            pending.finish()
             connection.execute("COMMIT")
         except BaseException:
             self._close_segment()  # rolls back, and forgets ids that no longer exist

@@ -9,7 +9,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 from clew_console.query.traceql import KIND
 from clew_console.search.logs import LogLine
 from clew_console.search.trace import FoundSpan
-from clew_console.store.span_rows import duration_ns
+from clew_console.store.latency import duration_ns
 from clew_console.store.value import plain_text, python_attributes
 
 MAX_DEPTH = 24

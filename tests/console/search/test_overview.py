@@ -2,7 +2,7 @@
 
 import time
 
-from clew_console.search.latency import bucket, bucket_ns, quantiles
+from clew_console.store.latency import bucket, bucket_ns, quantiles
 
 MINUTE_NS = 60 * 10**9
 

@@ -3,9 +3,12 @@
 import os
 import time
 
+from clew_console.store import edges as edges_module
 
-def test_calls_queues_and_databases_are_edges(start, client_of, make):
+
+def test_calls_queues_and_databases_are_edges(start, client_of, make, monkeypatch):
     """A client span with its server span is one edge, a producer and a consumer two by way of their queue."""
+    monkeypatch.setattr(edges_module, "MAX_WAIT_SECONDS", 0.5)
     trace_id = os.urandom(16)
     call = make.span(trace_id, name="GET", kind=3, attributes={"server.address": "orders"}, status={"code": 2})
     served = make.span(trace_id, call.span_id, name="GET /", kind=2, status={"code": 2})
@@ -19,9 +22,12 @@ def test_calls_queues_and_databases_are_edges(start, client_of, make):
         client.send_traces(make.traces(call, away, service="gateway"))
         client.send_traces(make.traces(taken, service="mail"))
         seconds = int(time.time())
-        found = client.wait(
-            "/api/map", lambda answer: len(answer.json()["edges"]) == 5, 15, start=seconds - 60, end=seconds + 60
-        ).json()
+
+        def all_came(answer):
+            client.post("/v1/logs", make.logs(make.log("the writer looks for calls given up when something comes")))
+            return len(answer.json()["edges"]) == 5
+
+        found = client.wait("/api/map", all_came, start=seconds - 60, end=seconds + 60).json()
         client.http.close()
     edges = {(*edge["source"], *edge["target"]): edge["total"] for edge in found["edges"]}
     assert edges.keys() == {

@@ -29,12 +29,15 @@ def drawn(tmp_path_factory, make, client_of):
 
 
 def test_dots_are_roots_without_a_query(drawn):
-    """Each trace is one dot, the newest first; a query makes its longest matching span the dot."""
+    """Each trace is one dot, the newest first; a query makes its longest matching span the dot; a limit samples."""
     dots = drawn.get("/api/search/scatter").json()["dots"]
     assert [dot["duration_ns"] for dot in dots] == [number * 10**6 for number in range(10, 0, -1)]
     assert {(dot["service"], dot["name"]) for dot in dots} == {("gateway", "POST /orders")}
-    failed = drawn.get("/api/search/scatter", q="{ status = error }", limit=3).json()["dots"]
-    assert [(dot["is_error"], dot["duration_ns"]) for dot in failed] == [(True, n * 10**6) for n in (10, 8, 6)]
+    failed = drawn.get("/api/search/scatter", q="{ status = error }").json()["dots"]
+    assert [(dot["is_error"], dot["duration_ns"]) for dot in failed] == [(True, n * 10**6) for n in (10, 8, 6, 4, 2)]
+    sample = drawn.get("/api/search/scatter", q="{ status = error }", limit=3).json()["dots"]
+    assert len(sample) == 3
+    assert all(dot in failed for dot in sample)
 
 
 @pytest.mark.parametrize(

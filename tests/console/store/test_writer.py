@@ -9,12 +9,12 @@ from clew_console.store.writer import Batch, Writer
 
 
 def _insert(name: str):
-    return lambda identities: identities.name(name)
+    return lambda pending: pending.identities.operation("service", name)
 
 
 def _names(directory: Directory) -> set[str]:
     with sqlite3.connect(directory.segments()[0].path) as connection:
-        found = {name for (name,) in connection.execute("SELECT value FROM name")}
+        found = {name for (name,) in connection.execute("SELECT name FROM operation")}
     connection.close()
     return found
 
@@ -64,10 +64,10 @@ def test_a_full_disk_is_tried_again(tmp_path, monkeypatch):
     writer = Writer(directory)
     written = threading.Event()
 
-    def refused_twice(identities):
+    def refused_twice(pending):
         if next(failures):
             raise sqlite3.OperationalError("database or disk is full")
-        identities.name("kept")
+        pending.identities.operation("service", "kept")
         written.set()
 
     writer.start()

@@ -1,15 +1,18 @@
-CREATE TABLE log (
-    id          INTEGER PRIMARY KEY,
-    time_ns     INTEGER NOT NULL, -- since 1970, UTC; the observed time where the record has none of its own
-    resource_id INTEGER NOT NULL,
-    level       TEXT NOT NULL,    -- detected_level as Loki names it: trace debug info warn error fatal unknown
-    body        TEXT NOT NULL,
-    trace_id    BLOB,
-    span_id     BLOB,
-    request_id  TEXT,
-    attributes  TEXT NOT NULL     -- JSON object, label name -> text, ready to be a stream's structured metadata
+-- Log records lie in blocks of up to 2048, column by column (log_block.py).
+CREATE TABLE log_block (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT, -- an id once used never names another block: readers remember blocks
+    start_ns INTEGER NOT NULL, -- earliest and latest time of a record in it; the observed time where it has none
+    end_ns   INTEGER NOT NULL,
+    records  INTEGER NOT NULL,
+    filter   BLOB NOT NULL,
+    encoded  BLOB NOT NULL
 );
 
-CREATE INDEX log_by_time ON log (time_ns);
-CREATE INDEX log_by_trace ON log (trace_id) WHERE trace_id IS NOT NULL;
-CREATE INDEX log_by_request ON log (request_id) WHERE request_id IS NOT NULL;
+CREATE INDEX log_block_by_end ON log_block (end_ns);
+CREATE INDEX log_block_small ON log_block (id) WHERE records < 1024;
+
+CREATE TABLE log_trace (
+    hash     INTEGER NOT NULL,
+    block_id INTEGER NOT NULL,
+    PRIMARY KEY (hash, block_id)
+) WITHOUT ROWID;

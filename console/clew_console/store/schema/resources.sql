@@ -6,3 +6,10 @@ CREATE TABLE resource (
     schema_url TEXT NOT NULL,
     encoded    BLOB NOT NULL         -- opentelemetry.proto.resource.v1.Resource
 );
+
+CREATE TABLE scope (
+    id         INTEGER PRIMARY KEY,
+    digest     BLOB NOT NULL UNIQUE,
+    schema_url TEXT NOT NULL,
+    encoded    BLOB NOT NULL -- opentelemetry.proto.common.v1.InstrumentationScope
+);

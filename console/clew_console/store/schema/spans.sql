@@ -1,47 +1,62 @@
--- Spans are kept twice, each time small: exact and compressed in chunks, to give back what came; as narrow rows, to find it.
-CREATE TABLE chunk (
-    id          INTEGER PRIMARY KEY,
-    resource_id INTEGER NOT NULL,
-    encoded     BLOB NOT NULL -- zlib of a ResourceSpans without its resource, at most 512 spans
+-- Spans lie in blocks of up to 2048, column by column (span_block.py); the rows here find the blocks.
+CREATE TABLE span_block (
+    id       INTEGER PRIMARY KEY AUTOINCREMENT, -- an id once used never names another block: readers remember blocks
+    start_ns INTEGER NOT NULL, -- earliest and latest start of a span in it, since 1970, UTC
+    end_ns   INTEGER NOT NULL,
+    spans    INTEGER NOT NULL,
+    filter   BLOB NOT NULL,    -- which attributes it may hold (term.py)
+    encoded  BLOB NOT NULL
 );
 
-CREATE TABLE name (
-    id    INTEGER PRIMARY KEY,
-    value TEXT NOT NULL UNIQUE
-);
+CREATE INDEX span_block_by_end ON span_block (end_ns);
+CREATE INDEX span_block_small ON span_block (id) WHERE spans < 1024; -- to be merged
 
-CREATE TABLE span (
-    id          INTEGER PRIMARY KEY,
-    trace_id    BLOB NOT NULL,
-    span_id     BLOB NOT NULL,
-    chunk_id    INTEGER NOT NULL,
-    position    INTEGER NOT NULL, -- of the span in its chunk, over all scopes
-    resource_id INTEGER NOT NULL,
-    name_id     INTEGER NOT NULL,
-    kind        INTEGER NOT NULL, -- SpanKind of OTLP
-    status      INTEGER NOT NULL, -- StatusCode of OTLP
-    is_root     INTEGER NOT NULL, -- 1 when the span has no parent
-    start_ns    INTEGER NOT NULL, -- since 1970, UTC
-    duration_ns INTEGER NOT NULL  -- 0 when the end is missing or before the start
-);
-
-CREATE INDEX span_by_trace ON span (trace_id);
-CREATE INDEX span_by_start ON span (start_ns);
-
--- Which chunks hold a span with this attribute, or with this key at all: an attribute search decodes only those.
-CREATE TABLE term (
+-- Which blocks hold a span of a trace. The hash is the second half of the trace id.
+CREATE TABLE trace (
     hash     INTEGER NOT NULL,
-    chunk_id INTEGER NOT NULL,
-    PRIMARY KEY (hash, chunk_id)
+    block_id INTEGER NOT NULL,
+    PRIMARY KEY (hash, block_id)
 ) WITHOUT ROWID;
 
--- Counts per minute and service, so that the overview never scans spans.
-CREATE TABLE minute (
-    minute   INTEGER NOT NULL, -- since 1970
-    service  TEXT NOT NULL,
-    spans    INTEGER NOT NULL,
-    requests INTEGER NOT NULL, -- SERVER and CONSUMER spans
-    errors   INTEGER NOT NULL, -- those of them with status ERROR
-    busy_ns  INTEGER NOT NULL, -- sum of the requests' durations
+-- Requests (SERVER and CONSUMER spans) per minute, so that the overview never scans spans.
+CREATE TABLE operation (
+    id      INTEGER PRIMARY KEY,
+    service TEXT NOT NULL,
+    name    TEXT NOT NULL,
+    UNIQUE (service, name)
+);
+
+CREATE TABLE operation_minute (
+    minute       INTEGER NOT NULL, -- since 1970
+    operation_id INTEGER NOT NULL,
+    bucket       INTEGER NOT NULL, -- of the duration (latency.py)
+    requests     INTEGER NOT NULL,
+    errors       INTEGER NOT NULL, -- those of them with status ERROR
+    PRIMARY KEY (minute, operation_id, bucket)
+) WITHOUT ROWID;
+
+CREATE TABLE service_minute (
+    minute  INTEGER NOT NULL,
+    service TEXT NOT NULL,
+    spans   INTEGER NOT NULL,
     PRIMARY KEY (minute, service)
+) WITHOUT ROWID;
+
+-- Calls between services, databases, queues and other hosts.
+CREATE TABLE edge (
+    id          INTEGER PRIMARY KEY,
+    source_kind TEXT NOT NULL, -- service database queue external
+    source      TEXT NOT NULL,
+    target_kind TEXT NOT NULL,
+    target      TEXT NOT NULL,
+    UNIQUE (source_kind, source, target_kind, target)
+);
+
+CREATE TABLE edge_minute (
+    minute   INTEGER NOT NULL,
+    edge_id  INTEGER NOT NULL,
+    bucket   INTEGER NOT NULL,
+    requests INTEGER NOT NULL,
+    errors   INTEGER NOT NULL,
+    PRIMARY KEY (minute, edge_id, bucket)
 ) WITHOUT ROWID;

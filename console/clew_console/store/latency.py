@@ -3,6 +3,8 @@
 import math
 from collections.abc import Iterable, Mapping
 
+from opentelemetry.proto.trace.v1.trace_pb2 import Span
+
 BUCKETS_PER_DOUBLING = 8
 """A bucket is 9 % wide, so its middle is at most 4.5 % off."""
 
@@ -29,3 +31,8 @@ def quantiles(counts: Mapping[int, int], shares: Iterable[float]) -> list[int]:
                 break
         found.append(value)
     return found
+
+
+def duration_ns(span: Span) -> int:
+    """Return end minus start, and 0 where the clock went backwards or the end is missing."""
+    return min(max(span.end_time_unix_nano - span.start_time_unix_nano, 0), (1 << 63) - 1)

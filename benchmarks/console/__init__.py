@@ -1,0 +1,1 @@
+"""The console under load, beside its peer."""
