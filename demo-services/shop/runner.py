@@ -38,7 +38,7 @@ class Plan:
         load_rate: Orders and look-ups a second; 0 starts no load generator.
         replicas: Processes of inventory and of payments each.
         environment: Added to the environment of every service.
-        service_environment: Added to that of one service, by its name.
+        service_environment: Added to that of one service by its name, or of one replica: `payments-2`.
     """
 
     directory: Path
@@ -216,6 +216,7 @@ class Shop:
             **environment,
             **self.plan.environment,
             **self.plan.service_environment.get(name, {}),
+            **({} if replica == name else self.plan.service_environment.get(replica, {})),
         }
         return self._child(replica, command, own, is_ready)
 

@@ -2,10 +2,12 @@
 
 import sqlite3
 from collections.abc import Callable, Coroutine
+from datetime import tzinfo
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
@@ -18,13 +20,23 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from clew_console.api.routes import api_routes, read_failure
 from clew_console.store.directory import Directory
 from clew_console.store.writer import Writer
-from clew_console.web import pages, text
+from clew_console.web import links, text
+from clew_console.web.charts.plot import spark_area, spark_path
+from clew_console.web.icons import icon, icon_sheet
+from clew_console.web.page import Answer, Page, View
+from clew_console.web.pages import changed, compare, logs, metrics, overview, service_map, suggest, trace, traces
 
-_PATHS: dict[str, pages.Answer] = {
-    "/": pages.overview,
-    "/traces": pages.traces,
-    "/trace/{trace_id}": pages.trace,
-    "/logs": pages.logs,
+_PATHS: dict[str, Answer] = {
+    "/": overview.page,
+    "/traces": traces.page,
+    "/trace/{trace_id}": trace.page,
+    "/trace/{trace_id}/span/{span_id}": trace.span_panel_page,
+    "/compare": compare.page,
+    "/logs": logs.page,
+    "/metrics": metrics.page,
+    "/map": service_map.page,
+    "/changed": changed.page,
+    "/suggest": suggest.answer,
 }
 _HEADERS = {
     "Content-Security-Policy": (
@@ -34,7 +46,6 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-store",
 }
 
 
@@ -54,21 +65,46 @@ def _templates(otlp_url: str) -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    templates.globals["otlp_url"] = otlp_url
-    for name in ("duration", "clock", "date", "count", "percent"):
+    templates.globals |= {
+        "otlp_url": otlp_url,
+        "icon": icon,
+        "icon_sheet": icon_sheet,
+        "around_line": logs.around_line,
+        "narrowing": changed.narrowing,
+    }
+    for function in (links.of_service, links.logs_of_service, links.logs_with_label, links.joined, links.quoted):
+        templates.globals[function.__name__] = function
+    for name in ("duration", "count", "percent", "number", "quantity"):
         templates.filters[name] = getattr(text, f"{name}_text")
+    templates.filters |= {"spark_line": spark_path, "spark_area": spark_area, "any_value": any}
+    templates.filters |= {"clock": _in_zone(text.clock_text), "date": _in_zone(text.date_text)}
+    templates.filters["moment"] = _in_zone(lambda time_ns, zone: f"{text.local(time_ns, zone):%Y-%m-%dT%H:%M:%S}")
     return templates
 
 
+def _in_zone(write: Callable[[int, tzinfo], str]) -> Callable[[Context, int], str]:
+    """Return the filter that writes a time in the zone of the page."""
+
+    @pass_context
+    def in_zone(context: Context, time_ns: int) -> str:
+        return write(time_ns, context["view"].zone)
+
+    return in_zone
+
+
 def _endpoint(
-    directory: Directory, templates: Environment, answer: pages.Answer
+    directory: Directory, templates: Environment, answer: Answer
 ) -> Callable[[Request], Coroutine[Any, Any, Response]]:
     def render(request: Request) -> Response:
+        view = View(directory, request)
         try:
-            page = answer(directory, request)
+            page = answer(view)
+            if isinstance(page, Response):
+                return page
+            html = templates.get_template(page.template).render(view=view, path=view.path, **page.values)
         except sqlite3.OperationalError as error:
-            page = pages.Page("missing.html", {"message": read_failure(error)}, 503)
-        html = templates.get_template(page.template).render(path=request.url.path, **page.values)
+            page = Page("missing.html", {"message": read_failure(error)}, 503)
+            html = templates.get_template(page.template).render(view=view, path=view.path, **page.values)
         return HTMLResponse(html, page.code)
 
     async def endpoint(request: Request) -> Response:
@@ -78,15 +114,20 @@ def _endpoint(
 
 
 class _SafeHeaders:
-    """Allow only the site's own scripts and styles, none of them inline, and nothing to be framed or cached."""
+    """Allow only the site's own scripts and styles, none of them inline, and nothing to be framed.
+
+    Nothing is kept by the browser but the static files, and those are asked for anew each time (ETag, 304).
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        caching = "no-cache" if scope.get("path", "").startswith("/static/") else "no-store"
+
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_HEADERS)
+                MutableHeaders(scope=message).update({**_HEADERS, "Cache-Control": caching})
             await send(message)
 
         await self._app(scope, receive, send_safely)

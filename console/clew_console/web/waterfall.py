@@ -1,86 +1,134 @@
-"""A trace laid out as rows: nesting, bars, errors, details."""
+"""A trace laid out as rows: nesting, bars, errors, log marks, critical path."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status
 
 from clew_console.query.traceql import KIND
-from clew_console.search.logs import LogLine
 from clew_console.search.trace import FoundSpan
 from clew_console.store.latency import duration_ns
-from clew_console.store.value import plain_text, python_attributes
+from clew_console.web.critical_path import Segment, critical_path
+from clew_console.web.log_row import LogRow
 
 MAX_DEPTH = 24
 """Deeper spans are shown at this indent."""
-MIN_WIDTH_PERCENT = 0.4
+MIN_WIDTH_PERCENT = 0.35
 
-_KIND_NAMES = {number: name for name, number in KIND.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class EventRow:
-    """A span event, its time relative to the span's start."""
-
-    name: str
-    after_ns: int
-    attributes: list[tuple[str, str]]
+KIND_NAMES = {number: name for name, number in KIND.items()}
 
 
 @dataclass(frozen=True, slots=True)
-class LinkRow:
-    """A link to another span."""
+class Mark:
+    """A moment on a row, in percent of the trace: an event, or a log line of a level."""
 
-    trace_id: str
-    span_id: str
-    attributes: list[tuple[str, str]]
+    at: float
+    kind: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A stretch on a row, in percent of the trace."""
+
+    left: float
+    width: float
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One span of the waterfall. `left` and `width` are percent of the trace's duration."""
+    """One span of the waterfall. `enters` is whether its parent is another service's."""
 
     span_id: str
     parent_id: str
     name: str
     service: str
+    enters: bool
     kind: str
     depth: int
+    children: int
     is_error: bool
     is_orphan: bool
-    status_message: str
     start_ns: int
     after_ns: int
     duration_ns: int
-    left: float
-    width: float
-    attributes: list[tuple[str, str]]
-    resource: list[tuple[str, str]]
-    scope: str
-    events: list[EventRow]
-    links: list[LinkRow]
-    logs: Sequence[LogLine]
+    bar: Bar
+    critical: list[Bar]
+    critical_ns: int
+    marks: list[Mark]
+    links: int
+    logs: Sequence[LogRow]
+
+    @property
+    def is_text_left(self) -> bool:
+        """Whether the duration stands left of the bar, because there is no room to its right."""
+        return self.bar.left + self.bar.width > 88 and self.bar.left > 12
 
 
-def waterfall(spans: Sequence[FoundSpan], logs: Mapping[str, Sequence[LogLine]]) -> list[Row]:
-    """Lay out the spans of one trace, depth first, children in order of their start.
+@dataclass(frozen=True, slots=True)
+class Waterfall:
+    """A trace's rows, depth first, with what they add up to."""
+
+    rows: list[Row]
+    start_ns: int
+    total_ns: int
+    waits: list[tuple[str, int]]
+    """Time on the critical path per service, the longest first; "" is waiting between spans."""
+
+    @property
+    def errors(self) -> int:
+        """Failed spans."""
+        return sum(row.is_error for row in self.rows)
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """Turns times into percent of the trace."""
+
+    start_ns: int
+    total_ns: int
+
+    def at(self, time_ns: int) -> float:
+        return round(min(max(100 * (time_ns - self.start_ns) / self.total_ns, 0), 100), 3)
+
+    def bar(self, start_ns: int, end_ns: int) -> Bar:
+        left = min(self.at(start_ns), 100 - MIN_WIDTH_PERCENT)
+        return Bar(round(left, 3), round(max(self.at(end_ns) - left, MIN_WIDTH_PERCENT), 3))
+
+
+def waterfall(spans: Sequence[FoundSpan], logs: Mapping[str, Sequence[LogRow]]) -> Waterfall:
+    """Lay out the spans of one trace, children in order of their start.
 
     Args:
         spans: In order of their start; a parent that is not among them makes its children orphans at the top level.
         logs: Lines by span id.
     """
     if not spans:
-        return []
+        return Waterfall([], 0, 0, [])
     start_ns = min(found.span.start_time_unix_nano for found in spans)
     end_ns = max(found.span.start_time_unix_nano + duration_ns(found.span) for found in spans)
-    return [
-        _row(found, depth, start_ns, max(end_ns - start_ns, 1), logs, known) for found, depth, known in _walk(spans)
+    frame = _Frame(start_ns, max(end_ns - start_ns, 1))
+    path = dict[bytes, list[Segment]]()
+    for segment in critical_path(spans):
+        path.setdefault(segment.span_id, []).append(segment)
+    services = {found.span.span_id: found.resource.service for found in spans}
+    rows = [
+        _row(
+            found,
+            depth,
+            count,
+            frame,
+            logs.get(found.span.span_id.hex(), ()),
+            path.get(found.span.span_id, []),
+            services,
+        )
+        for found, depth, count in _walk(spans)
     ]
+    return Waterfall(rows, start_ns, end_ns - start_ns, _waits(rows, end_ns - start_ns))
 
 
-def _walk(spans: Sequence[FoundSpan]) -> Iterator[tuple[FoundSpan, int, bool]]:
-    """Yield span, depth and whether its parent is known. Spans on a cycle of parents come last, at the top level."""
+def _walk(spans: Sequence[FoundSpan]) -> Iterator[tuple[FoundSpan, int, int]]:
+    """Yield span, depth and number of children. Spans on a cycle of parents come last, at the top level."""
     known = {found.span.span_id for found in spans}
     children = dict[bytes, list[FoundSpan]]()
     for found in spans:
@@ -94,48 +142,54 @@ def _walk(spans: Sequence[FoundSpan]) -> Iterator[tuple[FoundSpan, int, bool]]:
             if found.span.span_id in seen:
                 continue
             seen.add(found.span.span_id)
-            yield found, min(depth, MAX_DEPTH), found.span.parent_span_id in known
-            pending.extend((child, depth + 1) for child in reversed(children.get(found.span.span_id, ())))
+            below = children.get(found.span.span_id, ())
+            yield found, min(depth, MAX_DEPTH), len(below)
+            pending.extend((child, depth + 1) for child in reversed(below))
 
 
 def _row(
     found: FoundSpan,
     depth: int,
-    start_ns: int,
-    total_ns: int,
-    logs: Mapping[str, Sequence[LogLine]],
-    is_known: bool,
+    children: int,
+    frame: _Frame,
+    logs: Sequence[LogRow],
+    path: list[Segment],
+    parents: Mapping[bytes, str],
 ) -> Row:
-    span = found.span
-    span_id, after_ns, took_ns = span.span_id.hex(), span.start_time_unix_nano - start_ns, duration_ns(span)
-    left = min(100 * after_ns / total_ns, 100 - MIN_WIDTH_PERCENT)
+    span, took_ns = found.span, duration_ns(found.span)
+    start_ns = span.start_time_unix_nano
     return Row(
-        span_id=span_id,
+        span_id=span.span_id.hex(),
         parent_id=span.parent_span_id.hex(),
         name=span.name or "(no name)",
         service=found.resource.service,
-        kind=_KIND_NAMES.get(span.kind, str(span.kind)),
+        enters=parents.get(span.parent_span_id) != found.resource.service,
+        kind=KIND_NAMES.get(span.kind, str(span.kind)),
         depth=depth,
+        children=children,
         is_error=span.status.code == Status.STATUS_CODE_ERROR,
-        is_orphan=bool(span.parent_span_id) and not is_known,
-        status_message=span.status.message,
-        start_ns=span.start_time_unix_nano,
-        after_ns=after_ns,
+        is_orphan=bool(span.parent_span_id) and span.parent_span_id not in parents,
+        start_ns=start_ns,
+        after_ns=start_ns - frame.start_ns,
         duration_ns=took_ns,
-        left=round(left, 3),
-        width=round(min(max(100 * took_ns / total_ns, MIN_WIDTH_PERCENT), 100 - left), 3),
-        attributes=_pairs(span.attributes),
-        resource=sorted((key, plain_text(value)) for key, value in found.resource.attributes.items()),
-        scope=f"{found.scope.name} {found.scope.version}".strip(),
-        events=[_event(event, span) for event in span.events],
-        links=[LinkRow(link.trace_id.hex(), link.span_id.hex(), _pairs(link.attributes)) for link in span.links],
-        logs=logs.get(span_id, ()),
+        bar=frame.bar(start_ns, start_ns + took_ns),
+        critical=[frame.bar(one.start_ns, one.end_ns) for one in path],
+        critical_ns=sum(one.end_ns - one.start_ns for one in path),
+        marks=_marks(span, logs, frame),
+        links=len(span.links),
+        logs=logs,
     )
 
 
-def _event(event: Span.Event, span: Span) -> EventRow:
-    return EventRow(event.name, event.time_unix_nano - span.start_time_unix_nano, _pairs(event.attributes))
+def _marks(span: Span, logs: Sequence[LogRow], frame: _Frame) -> list[Mark]:
+    events = [Mark(frame.at(event.time_unix_nano), "event", event.name) for event in span.events]
+    return events + [Mark(frame.at(line.time_ns), line.level, line.body[:120]) for line in logs]
 
 
-def _pairs(attributes: Sequence[KeyValue]) -> list[tuple[str, str]]:
-    return sorted((key, plain_text(value)) for key, value in python_attributes(attributes).items())
+def _waits(rows: Sequence[Row], total_ns: int) -> list[tuple[str, int]]:
+    by_service = dict[str, int]()
+    for row in rows:
+        by_service[row.service] = by_service.get(row.service, 0) + row.critical_ns
+    found = sorted(((name, spent) for name, spent in by_service.items() if spent), key=lambda one: -one[1])
+    waiting = total_ns - sum(spent for _, spent in found)
+    return [*found, ("", waiting)] if waiting > 0 else found

@@ -1,6 +1,7 @@
 """The pages: what they say, and that nothing sent can become markup."""
 
 import os
+from urllib.parse import urlencode
 
 import pytest
 
@@ -11,7 +12,7 @@ def test_an_empty_console_says_where_to_send(start, client_of):
     """Before anything has come, every page names the address that waits for OTLP."""
     with start() as running:
         client = client_of(running)
-        for path in ("/", "/traces", "/logs"):
+        for path in ("/", "/traces", "/logs", "/metrics", "/map"):
             assert running.addresses.otlp_http in client.get(path).text
         client.http.close()
 
@@ -25,7 +26,9 @@ def test_hostile_text_stays_text(console, make):
     console.send_traces(make.traces(span, service=HOSTILE))
     record = make.log(HOSTILE, trace_id=span.trace_id, span_id=span.span_id, attributes={"a": HOSTILE})
     console.send_logs(make.logs(record, service=HOSTILE))
-    for path in ("/", "/traces", f"/trace/{span.trace_id.hex()}", "/logs"):
+    query = f"/changed?{urlencode({'q': '{ status = error }'})}"
+    trace = f"/trace/{span.trace_id.hex()}"
+    for path in ("/", "/traces", "/traces?by=name", trace, f"{trace}/span/{span.span_id.hex()}", "/logs", query):
         page = console.get(path).text
         assert "&lt;script&gt;alert(1)" in page
         assert "<script>alert" not in page
@@ -33,7 +36,22 @@ def test_hostile_text_stays_text(console, make):
         assert "{{7*7}}" in page
 
 
-@pytest.mark.parametrize("path", ["/", "/traces", "/logs", "/trace/zz", "/healthz", "/static/console.js"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/traces",
+        "/logs",
+        "/metrics",
+        "/map",
+        "/changed",
+        "/compare",
+        "/suggest",
+        "/trace/zz",
+        "/healthz",
+        "/static/console.js",
+    ],
+)
 def test_every_answer_forbids_inline_script_and_framing(console, path):
     """The content policy allows the console's own files only, on every page."""
     policy = console.get(path).headers["content-security-policy"]
@@ -51,10 +69,13 @@ def test_a_trace_shows_its_spans_nested_with_their_logs(console, make):
     console.send_traces(make.traces(root, child, orphan))
     console.send_logs(make.logs(make.log(f"line {root.trace_id.hex()}", trace_id=root.trace_id, span_id=child.span_id)))
     page = console.get(f"/trace/{root.trace_id.hex()}").text
-    shown = [page.index(text) for text in ("root of all</span>", "the child</span>", "the orphan</span>")]
+    shown = [page.index(text) for text in ("root of all</a>", "the child</a>", "the orphan</a>")]
     assert shown == sorted(shown)
-    for text in ("a thing happened", link["trace_id"].hex(), "no parent", f"line {root.trace_id.hex()}", "who"):
+    for text in ("a thing happened", "1 link", "no parent", f"line {root.trace_id.hex()}", "who"):
         assert text in page
+    panel = console.get(f"/trace/{root.trace_id.hex()}/span/{child.span_id.hex()}").text
+    for text in ("a thing happened", link["trace_id"].hex(), f"line {root.trace_id.hex()}"):
+        assert text in panel
 
 
 def test_spans_that_are_each_others_parents_are_shown(console, make):
@@ -64,10 +85,10 @@ def test_spans_that_are_each_others_parents_are_shown(console, make):
     console.send_traces(make.traces(one, make.span(trace_id, first, "ring two", span_id=second)))
     page = console.get(f"/trace/{trace_id.hex()}")
     assert page.status_code == 200
-    assert page.text.count('<details id="s') == 2
+    assert page.text.count('<div class="span') == 2
 
 
-@pytest.mark.parametrize(("path", "name"), [("/traces", "q"), ("/logs", "query")])
+@pytest.mark.parametrize(("path", "name"), [("/traces", "q"), ("/logs", "query"), ("/changed", "q")])
 def test_a_wrong_query_is_explained_in_place(console, path, name):
     """The page keeps what was typed and says what is supported."""
     page = console.get(path, **{name: "nonsense <b>"})

@@ -1,0 +1,57 @@
+// Live: ask for the same page again and again, and change what is different.
+import { morph } from "./morph.js";
+
+const RESTS = 3; // after each answer rest at least so many times as long as it took
+const button = document.getElementById("live");
+const seconds = document.getElementById("refresh-seconds");
+const content = () => document.getElementById("content");
+let isAsking = false;
+
+export async function refresh() {
+  if (isAsking || !content()) return;
+  isAsking = true;
+  try {
+    const answer = await fetch(location.href, { headers: { "x-clew-refresh": "1" } });
+    if (!answer.ok) return;
+    const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+    const fresh = page.getElementById("content");
+    if (!fresh || !content() || document.body.dataset.page !== page.body.dataset.page) return;
+    morph(content(), fresh);
+    document.dispatchEvent(new CustomEvent("clew:refreshed"));
+  } catch {
+    // The console is away; the next round tries again.
+  } finally {
+    isAsking = false;
+  }
+}
+
+const isBusy = () => document.hidden || document.querySelector("[data-popover][open], .asking, .brushing");
+const isOn = () => button?.getAttribute("aria-pressed") === "true";
+const sleep = (milliseconds) => new Promise((wake) => setTimeout(wake, milliseconds));
+
+async function follow() {
+  while (isOn()) {
+    const before = performance.now();
+    if (!isBusy()) await refresh();
+    const took = performance.now() - before;
+    await sleep(Math.max(Number(seconds.value) * 1000, RESTS * took));
+  }
+}
+
+export function setLive(isWanted) {
+  if (!button || button.disabled) return;
+  const was = isOn();
+  button.setAttribute("aria-pressed", String(isWanted));
+  localStorage.setItem("clew_live", String(isWanted));
+  if (isWanted && !was) follow();
+}
+
+export const toggleLive = () => setLive(!isOn());
+
+if (button) {
+  seconds.value = localStorage.getItem("clew_refresh") ?? "2";
+  if (!seconds.value) seconds.value = "2";
+  seconds.addEventListener("change", () => localStorage.setItem("clew_refresh", seconds.value));
+  button.addEventListener("click", toggleLive);
+  if (localStorage.getItem("clew_live") !== "false") sleep(500).then(() => setLive(true));
+}
