@@ -4,11 +4,13 @@ import importlib
 import os
 from collections.abc import Mapping, Sequence
 from time import monotonic, time_ns
+from typing import Any
 
 from instrumentation import resource
 from instrumentation.diagnostics import Diagnostics
 from instrumentation.encode import metrics as encode_metrics
 from instrumentation.encode import otlp
+from instrumentation.encode.family import Family
 from instrumentation.export import scrape
 from instrumentation.export.otlp_http import OtlpHttpExporter
 from instrumentation.pipeline import ledger_metrics
@@ -21,7 +23,7 @@ from instrumentation.pipeline.queue import Budget, RecordQueue
 from instrumentation.pipeline.record_lane import RecordLane
 from instrumentation.settings import GRPC, Settings, SignalSettings
 from instrumentation.signals.delivery import Exporter
-from instrumentation.signals.metric import MetricStore
+from instrumentation.signals.metric import KIT_SCOPE, MetricStore
 from instrumentation.signals.sink import Encode, Parts, Sink
 
 OTLP = "otlp"
@@ -29,10 +31,16 @@ VERSION = resource.distribution_version("clew") or "unknown"
 
 
 class Identity:
-    """The process' resource, found again in a forked child."""
+    """The process' resource, found again in a forked child.
 
-    def __init__(self, settings: Settings) -> None:
+    Args:
+        settings: What was configured of it.
+        detected: What detectors have found.
+    """
+
+    def __init__(self, settings: Settings, detected: Mapping[str, Any] | None = None) -> None:
         self._settings = settings
+        self._detected = detected or {}
         self._pid = -1
         self._attributes: Mapping[str, str | int] = {}
         self._encoded = b""
@@ -41,7 +49,7 @@ class Identity:
         """Return the resource's attributes."""
         if self._pid != os.getpid():
             self._pid = os.getpid()
-            self._attributes = resource.attributes(self._settings)
+            self._attributes = resource.attributes(self._settings, self._detected)
             self._encoded = otlp.resource(self._attributes)
         return self._attributes
 
@@ -118,12 +126,16 @@ class Exports:
             signal, self._ledger.account(signal), exporter, self._identity.request, settings, self._diagnostics
         )
 
+    def families(self) -> list[Family]:
+        """Take a snapshot of all metrics, those of Prometheus clients too."""
+        return [*self._store.snapshot(), *scrape.foreign_families(self._store)]
+
     def _collect(self) -> tuple[Mapping[bytes, Sequence[bytes]], int]:
-        families = [*self._store.snapshot(), *scrape.foreign_families(self._store)]
+        families = self.families()
         groups: dict[bytes, list[bytes]] = {}
         points = 0
-        for scope_name, record, count in encode_metrics.encode(families, time_ns()):
-            groups.setdefault(_scope(scope_name), []).append(record)
+        for (name, version), record, count in encode_metrics.encode(families, time_ns()):
+            groups.setdefault(_scope(name, version), []).append(record)
             points += count
         return groups, points
 
@@ -147,5 +159,5 @@ def _exporter(signal: str, settings: SignalSettings, diagnostics: Diagnostics) -
     return exporter
 
 
-def _scope(name: str) -> bytes:
-    return otlp.scope(name, VERSION)
+def _scope(name: str, version: str) -> bytes:
+    return otlp.scope(name, version or (VERSION if name == KIT_SCOPE else None))

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from instrumentation import _providers
 from instrumentation._exit import at_exit
-from instrumentation._exports import Exports, Identity
+from instrumentation._exports import Discard, Exports, Identity
 from instrumentation.diagnostics import Diagnostics
 from instrumentation.export import scrape
 from instrumentation.guard import Guard
@@ -30,6 +30,8 @@ from instrumentation.signals.span import SpanSettings
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
+
+    from instrumentation.sdk.plug import Plugs
 
 INTEGRATIONS = {
     "logging": "instrumentation.integrations.logging",
@@ -61,9 +63,10 @@ class Telemetry:
         self._undos: list[Callable[[], None]] = []
         self._stop_by: float | None = None
         self._store = MetricStore()
-        self._identity = Identity(settings)
+        self._identity = Identity(settings, self._detected())
         self._exports = Exports(settings, self._store, self._identity, self._diagnostics)
         self._guard = Guard(self._diagnostics)
+        self._plugs = self._plug_in()
         self._signals = self._make_signals()
         self._process = process.register(self._store)
         self._wire()
@@ -81,7 +84,9 @@ class Telemetry:
         Returns:
             Whether everything was delivered in time.
         """
-        return self._exports.flush(timeout)
+        stop_by = monotonic() + timeout
+        is_done = self._exports.flush(timeout)
+        return (self._plugs is None or self._plugs.flush(max(0.0, stop_by - monotonic()))) and is_done
 
     def shutdown(self, timeout: float | None = None) -> bool:
         """Deliver everything for the last time. Later records are dropped and counted; a second call waits as well.
@@ -92,7 +97,13 @@ class Telemetry:
         Returns:
             Whether everything was delivered in time.
         """
-        return self._exports.shutdown(self._seconds_left() if timeout is None else timeout)
+        seconds = self._seconds_left() if timeout is None else timeout
+        stop_by = monotonic() + seconds
+        is_done = self._exports.shutdown(seconds)
+        if self._plugs is not None:
+            is_done = self._plugs.flush(max(0.0, stop_by - monotonic())) and is_done
+            self._plugs.shutdown()
+        return is_done
 
     def uninstrument(self) -> None:
         """Give every library, logger and application back as it was, then shut down."""
@@ -159,17 +170,21 @@ class Telemetry:
 
     def _make_signals(self) -> Signals:
         settings = self.settings
+        plugs, records = self._plugs, self._exports.logs
+        if plugs is not None and plugs.takes_logs:
+            records = plugs.logs(records or Discard())
         spans = SpanSettings(
-            self._exports.traces,
+            self._exports.traces if plugs is None else plugs.traces(self._exports.traces),
             sampler(settings.sampler, settings.sampler_ratio),
             max_attributes=settings.span_attribute_count_limit,
             max_events=settings.span_event_count_limit,
             max_links=settings.span_link_count_limit,
             max_value_characters=settings.span_attribute_value_length_limit,
+            start_span=None if plugs is None else plugs.start_span(),
         )
         logs = LogEmitter(
             str(self._identity.attributes()["service.name"]),
-            self._exports.logs,
+            records,
             self._exports.lines,
             render=self._render(),
             max_value_characters=settings.log_attribute_value_length_limit,
@@ -177,6 +192,28 @@ class Telemetry:
         _providers.claim(self._diagnostics, settings.propagators)
         _providers.point_at(spans, self._store, logs)
         return Signals(settings, _providers.TRACERS, self._store, logs, self._guard)
+
+    def _plug_in(self) -> "Plugs | None":
+        """Import OpenTelemetry's SDK if something of it is used; else it stays out of the process."""
+        if not self.settings.uses_sdk:
+            return None
+        try:
+            plug = importlib.import_module("instrumentation.sdk.plug")
+        except ImportError as error:
+            self._diagnostics.always(f"exporters, processors and samplers need opentelemetry-sdk ({error}); left out")
+            return None
+        attributes, families = self._identity.attributes, self._exports.families
+        return plug.Plugs(self.settings, attributes, families, self._guard, self._diagnostics.always)
+
+    def _detected(self) -> Mapping[str, Any]:
+        names = self.settings.resource_detectors
+        if not names:
+            return {}
+        try:
+            return importlib.import_module("instrumentation.sdk.named").detected(names, self._diagnostics.always)
+        except ImportError as error:
+            self._diagnostics.always(f"resource detectors need opentelemetry-sdk ({error}); left out")
+            return {}
 
     def _render(self) -> Render | None:
         """Choose the form of lines; None is the default one, JSON."""

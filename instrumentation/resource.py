@@ -5,26 +5,35 @@ Source: https://opentelemetry.io/docs/specs/semconv/resource/
 
 import os
 import platform
+import re
 import socket
 import sys
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 from instrumentation.settings import Settings
 
+_CGROUP = re.compile(r"[/:-]([0-9a-f]{64})(?:\.scope)?$", re.MULTILINE)
+_MOUNT = re.compile(r"/(?:containers|overlay-containers|sandboxes)/([0-9a-f]{64})/")
 _instance: dict[int, str] = {}
 
 
-def attributes(settings: Settings) -> dict[str, str | int]:
+def attributes(settings: Settings, detected: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Return the Resource's attributes: what the process knows of itself, overlaid by what was configured.
+
+    Args:
+        settings: Configured attributes, which win.
+        detected: What detectors have found, which goes before the kit's own guesses.
 
     Call again in a forked child: `service.instance.id` and `process.pid` are the process's own.
     """
     configured = settings.resource_attributes
     name = settings.service_name or configured.get("service.name") or f"unknown_service:{_process_name()}"
-    found: dict[str, str | int] = {
+    found: dict[str, Any] = {
         "service.instance.id": instance_id(),
         "telemetry.sdk.language": "python",
         "telemetry.sdk.name": "clew",
@@ -37,7 +46,27 @@ def attributes(settings: Settings) -> dict[str, str | int]:
     service_version = distribution_version(name)
     if service_version:
         found["service.version"] = service_version
-    return {**found, **configured, "service.name": name}
+    container = container_id()
+    if container:
+        found["container.id"] = container
+    return {**found, **(detected or {}), **configured, "service.name": name}
+
+
+@cache
+def container_id() -> str | None:
+    """Return the id of the container that the process runs in, as the kernel tells it; None outside of one.
+
+    Source: https://opentelemetry.io/docs/specs/semconv/resource/container/; cgroup v1 names it in /proc/self/cgroup, v2
+    in the mounts of the container's own files.
+    """
+    for file, pattern in (("cgroup", _CGROUP), ("mountinfo", _MOUNT)):
+        try:
+            text = Path("/proc/self", file).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            continue
+        if found := pattern.search(text):
+            return found.group(1)
+    return None
 
 
 def instance_id() -> str:

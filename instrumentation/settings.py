@@ -5,7 +5,7 @@ lists them for the reference page. An argument in code goes before the environme
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, NamedTuple, cast
 from urllib.parse import urlsplit
@@ -15,6 +15,10 @@ from instrumentation.environment import Choice, File, Flag, Kind, Names, Number,
 GRPC, HTTP = "grpc", "http/protobuf"
 _ENDPOINT = "http://localhost:4318"
 _GRPC_ENDPOINT = "http://localhost:4317"
+IN_CODE = ("otel_sampler", "span_processors", "log_record_processors", "metric_readers")
+"""Fields that take objects of OpenTelemetry's SDK; no variable sets them."""
+NATIVE_EXPORTERS = frozenset(("otlp", "prometheus"))
+"""Exporters of the kit's own; any other is the SDK's."""
 _DAY = 86_400.0
 _MIB = 1024 * 1024
 _TEXT, _FLAG, _FILE = Text(), Flag(), File()
@@ -66,8 +70,8 @@ class SignalSettings:
 
     exporters: tuple[str, ...] = _row(
         ("otlp",),
-        "Where the signal goes; `prometheus` is for metrics alone.",
-        **{"OTEL_{SIGNAL}_EXPORTER": Names(("otlp", "console", "prometheus"))},
+        "Where the signal goes: `otlp`, `prometheus` (metrics alone), or exporters of OpenTelemetry's SDK by name.",
+        **{"OTEL_{SIGNAL}_EXPORTER": Names()},
     )
     protocol: str = _signal_row(
         HTTP, "Transport; `grpc` needs the extra `otlp-grpc`.", Choice((HTTP, GRPC)), "PROTOCOL"
@@ -135,6 +139,10 @@ class Settings:
         logs: How log records leave the process.
         metrics: How metrics leave the process.
         warnings: What was wrong in the environment: variable, value, what is used instead. Set-up prints them.
+        otel_sampler: Sampler of OpenTelemetry's SDK; goes before `sampler`. In code alone, as are the next three.
+        span_processors: The SDK's SpanProcessors, told of each span's start and end, in this order.
+        log_record_processors: The SDK's LogRecordProcessors, shown each log record.
+        metric_readers: The SDK's MetricReaders, which collect from the kit's store.
     """
 
     service_name: str | None = _row(None, "`service.name` of the resource.", OTEL_SERVICE_NAME=_TEXT)
@@ -215,6 +223,11 @@ class Settings:
         "Libraries that are left alone, by the name of OpenTelemetry's instrumentation or the kit's; `*`: all.",
         OTEL_PYTHON_DISABLED_INSTRUMENTATIONS=Names(),
     )
+    resource_detectors: tuple[str, ...] = _row(
+        (),
+        "Detectors of OpenTelemetry's SDK that add to the resource, such as `os,process`; `*`: all.",
+        OTEL_EXPERIMENTAL_RESOURCE_DETECTORS=Names(),
+    )
     log_level: str = _row("info", "Least level of lines and log records.", CLEW_LOG_LEVEL=_LEVEL)
     trust: str = _row(
         "continue",
@@ -236,6 +249,17 @@ class Settings:
     logs: SignalSettings = field(default_factory=lambda: _default("logs"))
     metrics: SignalSettings = field(default_factory=lambda: _default("metrics"))
     warnings: tuple[str, ...] = ()
+    otel_sampler: object | None = None
+    span_processors: tuple[object, ...] = ()
+    log_record_processors: tuple[object, ...] = ()
+    metric_readers: tuple[object, ...] = ()
+
+    @property
+    def uses_sdk(self) -> bool:
+        """Whether something of OpenTelemetry's SDK is plugged in."""
+        named = {*self.traces.exporters, *self.logs.exporters, *self.metrics.exporters} - NATIVE_EXPORTERS
+        code = (self.otel_sampler, self.span_processors, self.log_record_processors, self.metric_readers)
+        return bool(named) or any(code)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None, /, **overrides: object) -> "Settings":
@@ -254,6 +278,7 @@ class Settings:
         for signal in ("traces", "logs", "metrics"):
             values[signal] = reader.signal(signal)
         reader.refuse_unknown(cls)
+        values.update((name, reader.in_code(name)) for name in IN_CODE if name in given)
         values["warnings"] = tuple(dict.fromkeys(reader.warnings))
         return cls(**values)
 
@@ -320,6 +345,11 @@ class _Reader:
         for name in self._overrides:
             if name not in known:
                 raise TypeError(f"unknown setting {name!r}; known are {', '.join(sorted(known))}")
+
+    def in_code(self, name: str) -> object:
+        """Return objects that are given in code; a sequence of them as a tuple."""
+        value = self._overrides[name]
+        return value if name == "otel_sampler" else tuple(cast("Sequence[object]", value))
 
     def _override(self, name: str, kind: Kind) -> object:
         try:

@@ -16,13 +16,15 @@ _MONOTONIC = field_varint(3, 1)
 _INT64_MIN, _INT64_MAX = -(1 << 63), (1 << 63) - 1
 
 
-def encode(snapshot: Iterable[Family], time_unix_ns: int) -> list[tuple[str, bytes, int]]:
+def encode(snapshot: Iterable[Family], time_unix_ns: int) -> list[tuple[tuple[str, str], bytes, int]]:
     """Encode each family.
 
     Returns:
-        Name of the instrumentation scope, Metric message, number of data points.
+        Name and version of the instrumentation scope, Metric message, number of data points.
     """
-    return [(family.scope, _metric(family, time_unix_ns), len(family.points)) for family in snapshot]
+    return [
+        ((family.scope, family.scope_version), _metric(family, time_unix_ns), len(family.points)) for family in snapshot
+    ]
 
 
 def _metric(family: Family, time_unix_ns: int) -> bytes:

@@ -45,9 +45,10 @@ class SpanSettings:
         max_events: Per span.
         max_links: Per span.
         max_value_characters: Of one attribute value.
+        start_span: Makes spans that somebody else decides on or listens to; None: the kit makes its own.
     """
 
-    __slots__ = ("max_attributes", "max_events", "max_links", "max_value_characters", "sampler", "sink")
+    __slots__ = ("max_attributes", "max_events", "max_links", "max_value_characters", "sampler", "sink", "start_span")
 
     def __init__(
         self,
@@ -58,8 +59,10 @@ class SpanSettings:
         max_events: int = 128,
         max_links: int = 128,
         max_value_characters: int = otlp.MAX_VALUE_CHARACTERS,
+        start_span: "StartSpan | None" = None,
     ) -> None:
         self.sink = sink
+        self.start_span = start_span
         self.sampler = sampler
         self.max_attributes = max_attributes
         self.max_events = max_events
@@ -352,6 +355,13 @@ class Span(trace.Span):
         return self.details
 
 
+StartSpan = Callable[
+    [SpanSettings, bytes, str, SpanKind, Parent | None, int | None, Attributes, Sequence[Link] | None, Context | None],
+    Span,
+]
+"""Makes a span: settings, scope, name, kind, parent, start (ns), attributes, links, context that it starts in."""
+
+
 def exception_name(exception: BaseException) -> str:
     """Return the qualified name of an exception's type, without `builtins`."""
     kind = type(exception)
@@ -429,7 +439,11 @@ class Tracer(trace.Tracer):
     def start(self, name: str, kind: SpanKind, parent: Parent | None, start_ns: int | None = None) -> Span | None:
         """Start a span with a known parent; None while the kit is off."""
         settings = self._provider.target
-        return None if settings is None else Span(settings, self._scope, name, kind, parent, start_ns)
+        if settings is None:
+            return None
+        if settings.start_span is not None:
+            return settings.start_span(settings, self._scope, name, kind, parent, start_ns, None, None, None)
+        return Span(settings, self._scope, name, kind, parent, start_ns)
 
     @override
     def start_span(
@@ -445,6 +459,10 @@ class Tracer(trace.Tracer):
     ) -> trace.Span:
         current = trace.get_current_span(context)
         parent = parent_of(current)
+        settings = self._provider.target
+        if settings is not None and settings.start_span is not None:
+            around = otel_context.get_current() if context is None else context
+            return settings.start_span(settings, self._scope, name, kind, parent, start_time, attributes, links, around)
         span = self.start(name, kind, parent, start_time)
         if span is None:
             return trace.NonRecordingSpan(current.get_span_context())

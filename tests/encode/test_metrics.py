@@ -76,7 +76,7 @@ def by_kit():
     program(StoreMeterProvider(Ref(store)))
     encoded = encode(store.snapshot(), 10**18)
     metrics = [(scope, Metric.FromString(data), count) for scope, data, count in encoded]
-    assert {scope for scope, _, _ in metrics} == {"shop"}
+    assert {scope for scope, _, _ in metrics} == {("shop", "1.2")}
     assert all(len(points(metric)) == count for _, metric, count in metrics)
     return {metric.name: comparable(metric) for _, metric, _ in metrics}
 
