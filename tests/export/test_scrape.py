@@ -131,7 +131,7 @@ class TestForeignFamilies:
             histogram.observe(value, exemplar)
         encoded = metrics.encode(scrape.foreign_families(store, registry), 1)
         pushed = {metric.name: metric for metric in (Metric.FromString(data) for _, data, _ in encoded)}
-        assert {scope for scope, _, _ in encoded} == {"prometheus_client"}
+        assert {scope for scope, _, _ in encoded} == {("prometheus_client", "")}
         [counter] = pushed["c_total"].sum.data_points
         assert (counter.as_double, counter.attributes[0].value.string_value) == (2, "v")
         assert counter.start_time_unix_nano > 10**18
