@@ -6,7 +6,7 @@ from opentelemetry.sdk._logs import LogRecordProcessor
 
 from instrumentation.guard import Guard
 from instrumentation.sdk.readable import CurrentResource, readable_log
-from instrumentation.signals.sink import Sink
+from instrumentation.signals.sink import Encode, Parts, Sink
 
 
 class LogTap:
@@ -26,6 +26,11 @@ class LogTap:
         self._processors = processors
         self._resource = resource
         self._guard = guard
+
+    def defer(self, encode: Encode, parts: Parts, size: int) -> None:
+        """Accept a record that is encoded here, since its readers want it now."""
+        del size
+        self.add(*encode(parts))
 
     def add(self, scope: bytes, record: bytes) -> None:
         """Accept a log record."""

@@ -17,13 +17,57 @@ from opentelemetry.trace import (
     set_span_in_context,
 )
 from opentelemetry.util.types import Attributes
+from typing_extensions import override
 
 from instrumentation.context import Parent
 from instrumentation.encode import span as encode
 from instrumentation.guard import Guard
 from instrumentation.sdk.readable import CurrentResource, readable_span
-from instrumentation.signals.sink import Sink
+from instrumentation.signals.sink import Encode, Parts, Sink
 from instrumentation.signals.span import Span, SpanSettings
+
+
+class ObservedSpan(Span):
+    """A span that a processor may read while it runs, as it would the SDK's."""
+
+    __slots__ = ("_resource", "_state")
+    parent: Parent | None
+
+    def observe(self, resource: CurrentResource, state: str) -> None:
+        """Remember what a reader may ask for."""
+        self._resource = resource
+        self._state = state
+
+    def _readable_span(self) -> ReadableSpan:
+        """Return the span as it is now, by the name that the SDK has for it."""
+        return readable_span(self._scope, self._encode_now(), self._resource())
+
+    def _encode_now(self) -> bytes:
+        more = self.encoded + b"".join((self.own or {}).values())
+        if self.details is not None:
+            more += self.details.encoded()
+        name_kind = encode.name_and_kind(self.name, self.kind.value + 1)
+        ids = (self._scope, self.trace_id, self.span_id, self.parent)
+        return encode.finished((*ids, name_kind, self.start_ns, 0, b"", more))[1]
+
+    @property
+    @override
+    def trace_state(self) -> str:
+        return self._state
+
+    def set_trace_state(self, state: str) -> None:
+        """Carry another `tracestate` than the parent's, as a sampler may want."""
+        self._state = state
+        if self.parent is not None:
+            self.parent = self.parent._replace(trace_state=state)
+        elif state:
+            self.set_encoded(encode.trace_state(state))
+
+    def __getattr__(self, name: str) -> Any:
+        """Read `attributes`, `context`, `events`, `resource` and the like from a readable copy."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._readable_span(), name)
 
 
 class SpanObservers:
@@ -58,7 +102,7 @@ class SpanObservers:
     ) -> Span:
         """Start a span: ask the sampler, then tell the processors."""
         span = ObservedSpan(settings, scope, name, kind, parent, start_ns)
-        span.observe(self._resource, parent)
+        span.observe(self._resource, "" if parent is None else parent.trace_state)
         around = _context_of(parent) if context is None else context
         if self._sampler is not None:
             self._sample(self._sampler, span, around, attributes, links)
@@ -83,7 +127,12 @@ class SpanObservers:
                 self._guard.caught(f"on_end of {type(processor).__name__}", error)
 
     def _sample(
-        self, sampler: Sampler, span: Span, around: Context, attributes: Attributes, links: Sequence[Link] | None
+        self,
+        sampler: Sampler,
+        span: ObservedSpan,
+        around: Context,
+        attributes: Attributes,
+        links: Sequence[Link] | None,
     ) -> None:
         trace_id = int.from_bytes(span.trace_id, "big")
         try:
@@ -92,35 +141,10 @@ class SpanObservers:
             self._guard.caught(f"sampler {type(sampler).__name__}", error)
             return
         span.sampled = result.decision.is_sampled()
-        span.trace_state = result.trace_state.to_header() if result.trace_state else ""
+        state = result.trace_state.to_header() if result.trace_state else ""
+        if state != span.trace_state:
+            span.set_trace_state(state)
         span.set_attributes(dict(cast("Attributes", result.attributes) or {}))
-
-
-class ObservedSpan(Span):
-    """A span that a processor may read while it runs, as it would the SDK's."""
-
-    __slots__ = ("_parent", "_resource")
-
-    def observe(self, resource: CurrentResource, parent: Parent | None) -> None:
-        """Remember what a reader may ask for."""
-        self._resource = resource
-        self._parent = parent
-
-    def _readable_span(self) -> ReadableSpan:
-        """Return the span as it is now, by the name that the SDK has for it."""
-        return readable_span(self._scope, self._encode_now(), self._resource())
-
-    def _encode_now(self) -> bytes:
-        flags = encode.FLAGS_REMOTE_PARENT if self._remote_parent else encode.FLAGS_LOCAL_PARENT
-        rest = self._encoded + flags + b"".join(self._attributes.values()) + self._rarely()
-        name_kind = encode.name_and_kind(self.name, self.kind.value + 1)
-        return encode.span(self.trace_id, self.span_id, self._parent_id, name_kind, self.start_ns, 0, rest)
-
-    def __getattr__(self, name: str) -> Any:
-        """Read `attributes`, `context`, `events`, `resource` and the like from a readable copy."""
-        if name.startswith("_"):
-            raise AttributeError(name)
-        return getattr(self._readable_span(), name)
 
 
 class SpanTap:
@@ -134,6 +158,14 @@ class SpanTap:
     def add(self, scope: bytes, record: bytes) -> None:
         """Accept a span."""
         self._inner.add(scope, record)
+        self._show(scope, record)
+
+    def defer(self, encode: Encode, parts: Parts, size: int) -> None:
+        """Accept a span that is encoded here, since its readers want it now."""
+        del size
+        self.add(*encode(parts))
+
+    def _show(self, scope: bytes, record: bytes) -> None:
         try:
             self._observers.ended(scope, record)
         except Exception as error:

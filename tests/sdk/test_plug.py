@@ -52,6 +52,9 @@ def plugged():
             def add(self, scope, record):
                 self.append((scope, record))
 
+            def defer(self, encode, parts, _size):
+                self.append(encode(parts))
+
         settings = Settings.from_env({}, **settings)
         store = store or MetricStore()
         plugs = Plugs(settings, lambda: RESOURCE, store.snapshot, Guard(strict=True), pytest.fail)
