@@ -6,13 +6,11 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from clew_console.search.metrics import find_points, metric_names
+from clew_console.search.increases import increases
+from clew_console.search.metrics import metric_names
 from clew_console.search.time_range import TimeRange
 from clew_console.web.links import address
 from clew_console.web.page import View
-
-MAX_POINTS = 20_000
-LOOK_BACK_NS = 300 * 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,35 +61,11 @@ def _state(view: View, when: TimeRange, slo: dict[str, Any]) -> ObjectiveState |
 
 def _counted(view: View, when: TimeRange, slo: dict[str, Any]) -> tuple[float, float]:
     """Return how many requests there were, and how many of them were good."""
-    ends = dict[str, list[dict[str, Any]]]()
-    back = TimeRange(max(when.start_ns - LOOK_BACK_NS, 0), when.end_ns)
-    for point in find_points(view.directory, slo["metric"], slo["service"], back, MAX_POINTS):
-        attributes = point["attributes"]
-        if all(attributes.get(key) == value for key, value in slo["attributes"].items()):
-            key = f"{sorted(attributes.items())}{sorted(point['resource'].items())}{point['start_ns']}"
-            ends.setdefault(key, []).append(point)
     total = good = 0.0
-    for points in ends.values():
-        grown = _grown(points, when.start_ns, slo["within_seconds"])
-        is_bad = slo["bad_attribute"] is not None and slo["bad_attribute"] in points[0]["attributes"]
-        total += grown[0]
-        good += 0.0 if is_bad else grown[1]
+    for one in increases(view.directory, slo["metric"], when):
+        if one.service == slo["service"] and slo["attributes"].items() <= one.attributes.items():
+            total += one.total
+            is_bad = slo["bad_attribute"] is not None and slo["bad_attribute"] in one.attributes
+            within = slo["within_seconds"]
+            good += 0.0 if is_bad else one.total if within is None else one.within(within)
     return total, good
-
-
-def _grown(points: list[dict[str, Any]], start_ns: int, within_seconds: float | None) -> tuple[float, float]:
-    """Return by how much count and good count of one cumulative series grew since a time."""
-    newest = max(points, key=lambda one: one["time_ns"])
-    before = [one for one in points if one["time_ns"] < start_ns]
-    base = max(before, key=lambda one: one["time_ns"], default=None)
-    counts = [(one["count"] or 0, _within(one, within_seconds)) for one in (newest, base) if one is not None]
-    first = counts[1] if len(counts) > 1 else (0, 0)
-    return float(counts[0][0] - first[0]), float(counts[0][1] - first[1])
-
-
-def _within(point: dict[str, Any], seconds: float | None) -> int:
-    if seconds is None:
-        return point["count"] or 0
-    buckets = point["buckets"] or {"bounds": [], "counts": []}
-    pairs = zip(buckets["bounds"], buckets["counts"], strict=False)
-    return sum(count for bound, count in pairs if bound <= seconds)

@@ -2,12 +2,14 @@
 
 from dataclasses import dataclass
 
-from clew_console.search.metric_series import metric_series
+from clew_console.search.increases import increases
 from clew_console.search.metrics import metric_names
 from clew_console.search.time_range import TimeRange
 from clew_console.web.page import View
 
 PREFIXES = ("otel.sdk.", "clew.")
+LEAST = 0.5
+
 _REASONS = ("error.type", "clew.drop.reason", "reason")
 
 
@@ -22,11 +24,10 @@ class LedgerLine:
 
 def telemetry_ledger(view: View, when: TimeRange) -> list[LedgerLine]:
     """Return the counters that moved, in order of name."""
-    lines = list[LedgerLine]()
+    totals = dict[tuple[str, str], float]()
     for one in metric_names(view.directory):
         if one["type"] == "sum" and one["name"].startswith(PREFIXES):
-            found = metric_series(view.directory, one["name"], when, "increase", group_by=_REASONS, most_steps=40)
-            for series in found.series:
-                reason = next((value for _, value in series.labels if value), "")
-                lines.append(LedgerLine(one["name"], reason, sum(value for _, value in series.points)))
-    return [one for one in lines if one.total >= 0.5]
+            for grown in increases(view.directory, one["name"], when):
+                reason = next((str(grown.attributes[key]) for key in _REASONS if key in grown.attributes), "")
+                totals[one["name"], reason] = totals.get((one["name"], reason), 0.0) + grown.total
+    return [LedgerLine(*key, total) for key, total in sorted(totals.items()) if total >= LEAST]

@@ -64,7 +64,7 @@ function offer(row, query) {
 
 document.addEventListener("toggle", (event) => {
   const line = event.target;
-  if (!line.matches?.("details.line[open]") || line.querySelector(".acts")) return;
+  if (!line.matches?.(".line > details[open]") || line.querySelector(".acts")) return;
   const query = line.closest("[data-query]")?.dataset.query || '{service_name=~".+"}';
   for (const row of line.querySelectorAll(".pairs > div")) offer(row, query);
 }, true);

@@ -19,7 +19,7 @@ function move(step) {
   row.classList.add("current");
   row.scrollIntoView({ block: "nearest" });
   if (row.dataset.span && isPanelBeside()) openRow(row, "replace");
-  const focusable = row.matches("details") ? row.querySelector("summary") : row.querySelector("a[href]");
+  const focusable = row.querySelector("summary, a[href]");
   (row.matches("a") ? row : focusable)?.focus({ preventScroll: true });
 }
 
@@ -27,7 +27,8 @@ function enter(event) {
   const row = current();
   if (!row || event.target.closest?.("a, button, summary")) return;
   event.preventDefault();
-  if (row.matches("details")) row.open = !row.open;
+  const details = row.querySelector(":scope > details");
+  if (details) details.open = !details.open;
   else (row.matches("a") ? row : row.querySelector("a[href]"))?.click();
 }
 
@@ -36,7 +37,7 @@ function escape() {
   if (popover) popover.open = false;
   else if (leaveBrush() || closeSpan()) return;
   else {
-    document.querySelectorAll("details.line[open]").forEach((line) => { line.open = false; });
+    document.querySelectorAll(".line > details[open]").forEach((line) => { line.open = false; });
     current()?.classList.remove("current");
     document.activeElement?.blur();
   }

@@ -1,0 +1,113 @@
+"""A real Chromium on the console of a real shop in which one version of a service fails."""
+
+import sys
+import time
+import uuid
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+from playwright.sync_api import sync_playwright
+from shop.child import stop_all
+
+sys.path.insert(0, str(Path(__file__).parent))  # the helpers beside this file, in every import mode
+
+from chromium import ARGUMENTS, NoChromiumError, find_chromium
+from faulty_shop import faulty_shop
+
+ORDERS = 36
+STAYING = ("console", "gateway")
+"""What goes on after the run is recorded: the rest would only take time from the browser."""
+
+
+def pytest_collection_modifyitems(items):
+    """Keep all of this directory on one worker: shop and browser are started once."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.xdist_group("browser"))
+
+
+@pytest.fixture(scope="session")
+def shop(tmp_path_factory):
+    """The shop with its fault; all its orders are settled and their telemetry has come."""
+    with faulty_shop(tmp_path_factory.mktemp("browser"), ORDERS) as running:
+        _until(lambda: _settled(running.console_url) >= ORDERS)
+        stop_all([child for child in running.children if child.name not in STAYING], 5.0)
+        yield running
+
+
+def _settled(console_url):
+    asked = {"name": "shop.orders.settled", "limit": 100}
+    newest = {}
+    for point in httpx.get(f"{console_url}/api/metrics/points", params=asked).json()["points"]:
+        newest.setdefault(str(point["attributes"]), point["value"])
+    return sum(newest.values())
+
+
+def _until(condition, seconds=30):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s"
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def visit(shop):
+    """Return a function that asks the gateway for a page it does not have, and returns the path."""
+
+    def ask():
+        path = f"/{uuid.uuid4().hex}"
+        assert httpx.get(shop.gateway_url + path, timeout=20).status_code == 404
+        return path
+
+    return ask
+
+
+@pytest.fixture(scope="session")
+def a_trace(shop):
+    """The id of a trace of a cancelled order."""
+    query = {"q": '{ name = "process payments.declined" }', "limit": 1}
+    return httpx.get(f"{shop.console_url}/api/search", params=query).json()["traces"][0]["traceID"]
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    """A running Chromium."""
+    try:
+        path = find_chromium()
+    except NoChromiumError as error:
+        pytest.fail(str(error))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium, shop):
+    """Open pages of the console; at the end no script has failed and nothing was asked of another machine."""
+    contexts, wrong = [], []
+
+    def watch(page):
+        page.on("pageerror", lambda error: wrong.append(f"script: {error}"))
+        page.on("console", lambda said: said.type == "error" and "400" not in said.text and wrong.append(said.text))
+        page.on("dialog", lambda dialog: wrong.append(f"dialog: {dialog.message}"))
+        page.on("request", lambda one: urlsplit(one.url).hostname == "127.0.0.1" or wrong.append(f"asked {one.url}"))
+
+    def open_one(path="/", *, width=1280, theme="light", **options):
+        size = {"width": width, "height": 900}
+        options = {"base_url": shop.console_url, "viewport": size, "color_scheme": theme, "locale": "en-GB", **options}
+        context = chromium.new_context(**options)
+        context.set_default_timeout(10_000)
+        contexts.append(context)
+        page = context.new_page()
+        watch(page)
+        page.goto(path)
+        return page
+
+    yield open_one
+    for context in contexts:
+        context.close()
+    assert wrong == []
