@@ -10,7 +10,7 @@ WORKERS ?= 2
 export UV_PROJECT_ENVIRONMENT := .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow stack-test check format lock generate clean
+.PHONY: help install demo test test-slow stack-test check format lock generate screenshots clean
 
 help:  ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -66,6 +66,9 @@ lock: install  ## Resolve the dependencies anew
 generate: install  ## Generate the gRPC stubs, the dashboards and the alert rules
 	$(BIN)/python -m shop.contracts.generate
 	$(BIN)/python -m mixin.generate
+
+screenshots: install  ## Take the pictures in docs/images from a run of the shop
+	@$(BIN)/python tests/browser/screenshots.py docs/images
 
 clean:  ## Remove the environment and what the demo stored
 	rm -rf .venv .clew .pytest_cache .ruff_cache

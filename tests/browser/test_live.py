@@ -11,6 +11,7 @@ def test_new_log_lines_come_by_themselves(open_page, visit):
     path = visit()
     expect(page.locator(".main-log")).to_contain_text(path, timeout=10_000)
     assert page.locator(".line details[open] time").first.inner_text() == opened
+    expect(page.get_by_role("link", name="Only lines with this service_name").first).to_be_visible()
 
 
 def test_live_stops_when_told(open_page, visit):

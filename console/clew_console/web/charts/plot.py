@@ -117,14 +117,15 @@ def spark_path(values: Values) -> str:
 
 
 def spark_area(values: Values) -> str:
-    """Return the closed path of a small area."""
-    top = max((one or 0 for one in values), default=0) or 1
-    step = WIDTH / max(len(values), 1)
-    points = " ".join(
-        f"L{round((index + 0.5) * step, 1)} {round(HEIGHT - 94 * (one or 0) / top, 1)}"
-        for index, one in enumerate(values)
-    )
-    return f"M0 {HEIGHT} {points} L{WIDTH} {HEIGHT}Z" if any(values) else ""
+    """Return the closed path of the area below a small line."""
+    if not any(values):
+        return ""
+    top, step = max((one or 0 for one in values), default=0) or 1, WIDTH / max(len(values), 1)
+    points = [
+        (round((index + 0.5) * step, 1), round(HEIGHT - 94 * (one or 0) / top, 1)) for index, one in enumerate(values)
+    ]
+    line = "".join(f"L{x} {y}" for x, y in points)
+    return f"M{points[0][0]} {HEIGHT}{line}L{points[-1][0]} {HEIGHT}Z"
 
 
 def _path(values: Values, place: Callable[[float], float], gap: int = 1) -> str:

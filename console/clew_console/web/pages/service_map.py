@@ -42,7 +42,8 @@ class DrawnNode:
         """The name, cut to its box."""
         system, slash, path = self.name.rpartition("/")
         name = f"{system.partition(' ')[0]} {path}" if slash and self.kind == "database" else self.name
-        return name if len(name) <= MAX_NAME_CHARACTERS else name[: MAX_NAME_CHARACTERS - 1] + "…"
+        most = MAX_NAME_CHARACTERS - 2 * (self.kind == "database")
+        return name if len(name) <= most else name[: most - 1] + "…"
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ function offer(row, query) {
   const value = row.querySelector("dd").textContent;
   const acts = document.createElement("span");
   acts.className = "acts";
+  acts.dataset.own = "1";
   const copyButton = document.createElement("button");
   copyButton.type = "button";
   copyButton.dataset.copyText = value;

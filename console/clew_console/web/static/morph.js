@@ -45,6 +45,6 @@ function morphChildren(from, to) {
   while (next) {
     const gone = next;
     next = next.nextSibling;
-    gone.remove();
+    if (!gone.dataset?.own) gone.remove(); // what scripts have added says so
   }
 }
