@@ -35,7 +35,7 @@ demo: install  ## Run the shop with the console, until Ctrl-C
 
 test: install .venv/fastapi-0.141/installed  ## Run the tests
 	@.venv/fastapi-0.141/bin/python -m pytest -q tests/integrations/test_asgi.py tests/test_setup.py -k "not console"
-	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow and not stack" $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow" $(PYTEST_ARGS)
 
 test-slow: install  ## Run the tests that need real outages
 	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)

@@ -27,6 +27,16 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests marked `stack` unless they are asked for by `-m`: they need minutes and built backends."""
+    if "stack" in config.getoption("markexpr"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("stack")]
+    if left_out:
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say which backends were missing, and why."""
     for name, reason in _skipped.items():
