@@ -93,7 +93,7 @@ def wrap_when_called(base: type[Starlette], instrument: Callable[[Starlette], No
             seen.add(self)
             instrument(self)
             if is_wrapped(self):
-                await type(self).__call__(self, scope, receive, send)
+                await self(scope, receive, send)
                 return
         await original(self, scope, receive, send)
 
