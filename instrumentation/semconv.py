@@ -59,6 +59,7 @@ MESSAGING_RABBITMQ_DESTINATION_ROUTING_KEY = "messaging.rabbitmq.destination.rou
 MESSAGING_RABBITMQ_MESSAGE_DELIVERY_TAG = "messaging.rabbitmq.message.delivery_tag"
 # No convention exists: how far a consumer is behind, in messages and in time.
 MESSAGING_CONSUMER_LAG = "clew.messaging.consumer.lag"
+MESSAGING_BACKLOG = "clew.messaging.backlog"
 MESSAGING_MESSAGE_AGE = "clew.messaging.message.age"
 MESSAGING_CLIENT_OPERATION_DURATION = "messaging.client.operation.duration"
 MESSAGING_CLIENT_SENT_MESSAGES = "messaging.client.sent.messages"
@@ -143,6 +144,36 @@ ASYNCIO_EVENTLOOP_DELAY_MEAN = "asyncio.eventloop.delay.mean"
 # Thread pools and their like in anyio: no convention exists.
 THREAD_POOL_NAME = "thread_pool.name"
 THREAD_POOL_QUEUE_LENGTH = "thread_pool.queue.length"
+
+# Reliability patterns: no conventions exist.
+SAGA_NAME = "clew.saga.name"
+SAGA_ID = "clew.saga.id"
+SAGA_STATE = "clew.saga.state"
+SAGA_STEP = "clew.saga.step"
+SAGA_OUTCOME = "clew.saga.outcome"
+SAGA_STEP_EVENT = "clew.saga.step"
+SAGA_STARTED = "clew.saga.started"
+SAGA_ENDED = "clew.saga.ended"
+SAGA_ACTIVE = "clew.saga.active"
+SAGA_OLDEST_AGE = "clew.saga.oldest.age"
+CONSISTENCY_LAG = "clew.consistency.lag"
+OUTBOX_DEPTH = "clew.outbox.depth"
+OUTBOX_OLDEST_AGE = "clew.outbox.oldest.age"
+OUTBOX_STORED = "clew.outbox.stored"
+OUTBOX_PUBLISHED = "clew.outbox.published"
+OUTBOX_FAILURES = "clew.outbox.failures"
+OUTBOX_DELAY = "clew.outbox.delay"
+INBOX_MESSAGES = "clew.inbox.messages"
+INBOX_OUTCOME = "clew.inbox.outcome"
+IDEMPOTENCY_REQUESTS = "clew.idempotency.requests"
+IDEMPOTENCY_OPERATION = "clew.idempotency.operation"
+IDEMPOTENCY_OUTCOME = "clew.idempotency.outcome"
+DEAD_LETTERS = "clew.dead_letter.messages"
+DEAD_LETTER = "clew.dead_letter"
+
+# Business metrics
+BUSINESS_UNDECLARED = "clew.business.undeclared"
+BUSINESS_METRIC = "clew.business.metric"
 
 # Correlation: no convention exists; the de facto HTTP header is X-Request-ID.
 REQUEST_ID = "request_id"

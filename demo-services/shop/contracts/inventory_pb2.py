@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eshop/contracts/inventory.proto\x12\x11shop.inventory.v1\"H\n\x07Product\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0bprice_cents\x18\x03 \x01(\x03\x12\r\n\x05stock\x18\x04 \x01(\x03\"\x15\n\x13ListProductsRequest\"D\n\x14ListProductsResponse\x12,\n\x08products\x18\x01 \x03(\x0b\x32\x1a.shop.inventory.v1.Product\"\x1e\n\x0fGetStockRequest\x12\x0b\n\x03sku\x18\x01 \x01(\t\"(\n\x18\x43heckAvailabilityRequest\x12\x0c\n\x04skus\x18\x01 \x03(\t\"_\n\x19\x43heckAvailabilityResponse\x12,\n\x08products\x18\x01 \x03(\x0b\x32\x1a.shop.inventory.v1.Product\x12\x14\n\x0cunknown_skus\x18\x02 \x03(\t\"/\n\x0eRestockRequest\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\r2\xf2\x02\n\tInventory\x12_\n\x0cListProducts\x12&.shop.inventory.v1.ListProductsRequest\x1a\'.shop.inventory.v1.ListProductsResponse\x12J\n\x08GetStock\x12\".shop.inventory.v1.GetStockRequest\x1a\x1a.shop.inventory.v1.Product\x12n\n\x11\x43heckAvailability\x12+.shop.inventory.v1.CheckAvailabilityRequest\x1a,.shop.inventory.v1.CheckAvailabilityResponse\x12H\n\x07Restock\x12!.shop.inventory.v1.RestockRequest\x1a\x1a.shop.inventory.v1.Productb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1eshop/contracts/inventory.proto\x12\x11shop.inventory.v1\"H\n\x07Product\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x13\n\x0bprice_cents\x18\x03 \x01(\x03\x12\r\n\x05stock\x18\x04 \x01(\x03\"\x15\n\x13ListProductsRequest\"D\n\x14ListProductsResponse\x12,\n\x08products\x18\x01 \x03(\x0b\x32\x1a.shop.inventory.v1.Product\"\x1e\n\x0fGetStockRequest\x12\x0b\n\x03sku\x18\x01 \x01(\t\"(\n\x18\x43heckAvailabilityRequest\x12\x0c\n\x04skus\x18\x01 \x03(\t\"_\n\x19\x43heckAvailabilityResponse\x12,\n\x08products\x18\x01 \x03(\x0b\x32\x1a.shop.inventory.v1.Product\x12\x14\n\x0cunknown_skus\x18\x02 \x03(\t\"(\n\x10StockFeedRequest\x12\x14\n\x0c\x61\x63knowledged\x18\x01 \x01(\x04\"L\n\x0bStockUpdate\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12,\n\x08products\x18\x02 \x03(\x0b\x32\x1a.shop.inventory.v1.Product\"/\n\x0eRestockRequest\x12\x0b\n\x03sku\x18\x01 \x01(\t\x12\x10\n\x08quantity\x18\x02 \x01(\r2\xc8\x03\n\tInventory\x12_\n\x0cListProducts\x12&.shop.inventory.v1.ListProductsRequest\x1a\'.shop.inventory.v1.ListProductsResponse\x12J\n\x08GetStock\x12\".shop.inventory.v1.GetStockRequest\x1a\x1a.shop.inventory.v1.Product\x12n\n\x11\x43heckAvailability\x12+.shop.inventory.v1.CheckAvailabilityRequest\x1a,.shop.inventory.v1.CheckAvailabilityResponse\x12H\n\x07Restock\x12!.shop.inventory.v1.RestockRequest\x1a\x1a.shop.inventory.v1.Product\x12T\n\tStockFeed\x12#.shop.inventory.v1.StockFeedRequest\x1a\x1e.shop.inventory.v1.StockUpdate(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,8 +43,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CHECKAVAILABILITYREQUEST']._serialized_end=292
   _globals['_CHECKAVAILABILITYRESPONSE']._serialized_start=294
   _globals['_CHECKAVAILABILITYRESPONSE']._serialized_end=389
-  _globals['_RESTOCKREQUEST']._serialized_start=391
-  _globals['_RESTOCKREQUEST']._serialized_end=438
-  _globals['_INVENTORY']._serialized_start=441
-  _globals['_INVENTORY']._serialized_end=811
+  _globals['_STOCKFEEDREQUEST']._serialized_start=391
+  _globals['_STOCKFEEDREQUEST']._serialized_end=431
+  _globals['_STOCKUPDATE']._serialized_start=433
+  _globals['_STOCKUPDATE']._serialized_end=509
+  _globals['_RESTOCKREQUEST']._serialized_start=511
+  _globals['_RESTOCKREQUEST']._serialized_end=558
+  _globals['_INVENTORY']._serialized_start=561
+  _globals['_INVENTORY']._serialized_end=1017
 # @@protoc_insertion_point(module_scope)

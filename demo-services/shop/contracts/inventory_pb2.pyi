@@ -48,6 +48,20 @@ class CheckAvailabilityResponse(_message.Message):
     unknown_skus: _containers.RepeatedScalarFieldContainer[str]
     def __init__(self, products: _Optional[_Iterable[_Union[Product, _Mapping]]] = ..., unknown_skus: _Optional[_Iterable[str]] = ...) -> None: ...
 
+class StockFeedRequest(_message.Message):
+    __slots__ = ("acknowledged",)
+    ACKNOWLEDGED_FIELD_NUMBER: _ClassVar[int]
+    acknowledged: int
+    def __init__(self, acknowledged: _Optional[int] = ...) -> None: ...
+
+class StockUpdate(_message.Message):
+    __slots__ = ("version", "products")
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    PRODUCTS_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    products: _containers.RepeatedCompositeFieldContainer[Product]
+    def __init__(self, version: _Optional[int] = ..., products: _Optional[_Iterable[_Union[Product, _Mapping]]] = ...) -> None: ...
+
 class RestockRequest(_message.Message):
     __slots__ = ("sku", "quantity")
     SKU_FIELD_NUMBER: _ClassVar[int]

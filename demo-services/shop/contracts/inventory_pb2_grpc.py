@@ -55,6 +55,11 @@ class InventoryStub:
                 request_serializer=shop_dot_contracts_dot_inventory__pb2.RestockRequest.SerializeToString,
                 response_deserializer=shop_dot_contracts_dot_inventory__pb2.Product.FromString,
                 _registered_method=True)
+        self.StockFeed = channel.stream_stream(
+                '/shop.inventory.v1.Inventory/StockFeed',
+                request_serializer=shop_dot_contracts_dot_inventory__pb2.StockFeedRequest.SerializeToString,
+                response_deserializer=shop_dot_contracts_dot_inventory__pb2.StockUpdate.FromString,
+                _registered_method=True)
 
 
 class InventoryServicer:
@@ -88,6 +93,14 @@ class InventoryServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def StockFeed(self, request_iterator, context):
+        """All products at first, then each that changes, until the caller closes its side. The next update comes once the
+        caller has acknowledged the last, so a slow caller gets fewer and never old ones.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_InventoryServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -110,6 +123,11 @@ def add_InventoryServicer_to_server(servicer, server):
                     servicer.Restock,
                     request_deserializer=shop_dot_contracts_dot_inventory__pb2.RestockRequest.FromString,
                     response_serializer=shop_dot_contracts_dot_inventory__pb2.Product.SerializeToString,
+            ),
+            'StockFeed': grpc.stream_stream_rpc_method_handler(
+                    servicer.StockFeed,
+                    request_deserializer=shop_dot_contracts_dot_inventory__pb2.StockFeedRequest.FromString,
+                    response_serializer=shop_dot_contracts_dot_inventory__pb2.StockUpdate.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -221,6 +239,33 @@ class Inventory:
             '/shop.inventory.v1.Inventory/Restock',
             shop_dot_contracts_dot_inventory__pb2.RestockRequest.SerializeToString,
             shop_dot_contracts_dot_inventory__pb2.Product.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StockFeed(request_iterator,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.stream_stream(
+            request_iterator,
+            target,
+            '/shop.inventory.v1.Inventory/StockFeed',
+            shop_dot_contracts_dot_inventory__pb2.StockFeedRequest.SerializeToString,
+            shop_dot_contracts_dot_inventory__pb2.StockUpdate.FromString,
             options,
             channel_credentials,
             insecure,

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import json
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import FastAPI, Header, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from shop.contracts import orders_pb2 as pb
+from shop.gateway.catalogue import Catalogue
 from shop.gateway.placement import OrderRequest, Placement
 from shop.gateway.problems import register_problems
 from shop.gateway.services import Services
-from shop.gateway.tables import metadata
+from shop.gateway.tables import idempotency_keys, metadata
 from shop.reliability.database import Database
+from shop.reliability.process import background
+from shop.reliability.pruning import keep_pruned
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -25,6 +29,9 @@ if TYPE_CHECKING:
 KEEP_ALIVE_SECONDS = 15.0
 """A silent event stream gets a comment this often, so that proxies keep it open."""
 
+ESSENTIAL = {"database", "orders"}
+"""Without these the gateway should get no traffic; without inventory it still answers, from what it knows."""
+
 _STATUS = {pb.ORDER_STATUS_CONFIRMED: "confirmed", pb.ORDER_STATUS_CANCELLED: "cancelled"}
 
 
@@ -32,14 +39,17 @@ def create_app(settings: Settings) -> FastAPI:
     """Build the gateway; it opens its database and channels when it starts."""
     database = Database(settings.database_url, metadata)
     services = Services(settings)
+    catalogue = Catalogue(services)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with database, services:
+        jobs = background(catalogue.follow, partial(keep_pruned, database, idempotency_keys))
+        async with database, services, jobs:
             yield
 
     app = FastAPI(title="Clew shop", lifespan=lifespan)
-    _add_order_routes(app, services, Placement(database, services))
+    _add_order_routes(app, services, Placement(database, services, catalogue))
+    _add_product_routes(app, services, catalogue)
     _add_health_routes(app, services, database)
     register_problems(app)
     return app
@@ -62,10 +72,14 @@ def _add_order_routes(app: FastAPI, services: Services, placement: Placement) ->
         await services.get_order(order_id)
         return StreamingResponse(_events(services, order_id), media_type="text/event-stream")
 
+
+def _add_product_routes(app: FastAPI, services: Services, catalogue: Catalogue) -> None:
     @app.get("/products")
-    async def list_products() -> dict[str, list[dict[str, object]]]:
+    async def list_products(response: Response) -> dict[str, list[dict[str, object]]]:
         fields = ("sku", "name", "price_cents", "stock")
-        return {"products": [{name: getattr(item, name) for name in fields} for item in await services.products()]}
+        response.headers["Age"] = str(catalogue.age_seconds)
+        found = catalogue.products or await services.products()
+        return {"products": [{name: getattr(item, name) for name in fields} for item in found]}
 
 
 def _add_health_routes(app: FastAPI, services: Services, database: Database) -> None:
@@ -80,9 +94,9 @@ def _add_health_routes(app: FastAPI, services: Services, database: Database) -> 
     @app.get("/health")
     async def ready() -> Response:
         found = await checks()
-        ok = all(found.values())
-        body = {"status": "ok" if ok else "unavailable", "checks": found}
-        return JSONResponse(body, 200 if ok else 503)
+        missing = {name for name, answers in found.items() if not answers}
+        status = "unavailable" if missing & ESSENTIAL else "degraded" if missing else "ok"
+        return JSONResponse({"status": status, "checks": found}, 503 if status == "unavailable" else 200)
 
 
 async def _answers(database: Database) -> bool:

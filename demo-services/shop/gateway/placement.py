@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated
 from uuid import uuid4
 
+import grpc
 from opentelemetry import trace
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
@@ -14,9 +15,12 @@ from shop.gateway.tables import idempotency_keys
 from shop.reliability.idempotency import KeyReusedError, fingerprint
 
 if TYPE_CHECKING:
+    from shop.contracts.inventory_pb2 import CheckAvailabilityResponse
+    from shop.gateway.catalogue import Catalogue
     from shop.gateway.services import Services
     from shop.reliability.database import Database
 
+AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 MAX_LINES = 100
 MAX_QUANTITY = 1000
 
@@ -46,9 +50,10 @@ class Placement:
     same request, at the same time or after a crash in between, creates the same order, and orders keeps the first.
     """
 
-    def __init__(self, database: Database, services: Services) -> None:
+    def __init__(self, database: Database, services: Services, catalogue: Catalogue) -> None:
         self._database = database
         self._services = services
+        self._catalogue = catalogue
 
     async def place(self, request: OrderRequest, key: str | None) -> str:
         """Create the order and return its id.
@@ -85,12 +90,25 @@ class Placement:
                 raise _key_reused() from None
 
     async def _priced(self, request: OrderRequest) -> list[OrderLine]:
-        answer = await self._services.check(item.sku for item in request.items)
+        answer = await self._checked([item.sku for item in request.items])
         if answer.unknown_skus:
             skus = list(answer.unknown_skus)
             raise ProblemError(422, "unknown-sku", f"no such product: {', '.join(skus)}", {"skus": skus})
         price = {product.sku: product.price_cents for product in answer.products}
         return [OrderLine(sku=item.sku, quantity=item.quantity, price_cents=price[item.sku]) for item in request.items]
+
+    async def _checked(self, skus: list[str]) -> CheckAvailabilityResponse:
+        """Ask inventory; while it is away, take what is known: whether it is in stock is decided later anyway."""
+        if self._catalogue.age_seconds == 0:
+            try:
+                return await self._services.check(skus)
+            except grpc.RpcError as error:
+                if error.code() not in AWAY:
+                    raise
+        try:
+            return self._catalogue.check(skus)
+        except LookupError:
+            return await self._services.check(skus)
 
 
 def _key_reused() -> ProblemError:

@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from shop.contracts import inventory_pb2, inventory_pb2_grpc, orders_pb2, orders_pb2_grpc
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Iterable, Sequence
+    from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
 
     from shop.gateway.settings import Settings
 
@@ -65,6 +65,24 @@ class Services:
         """List all products."""
         answer = await self._inventory.ListProducts(inventory_pb2.ListProductsRequest(), timeout=self._timeout)
         return answer.products
+
+    async def stock_updates(self) -> AsyncIterator[inventory_pb2.StockUpdate]:
+        """Follow the stock: all products at first, then those that change; each is acknowledged when the next is asked.
+
+        It stays with one replica until that fails; it waits for one to be there.
+        """
+        call = self._inventory.StockFeed(wait_for_ready=True)
+        version = 0
+        try:
+            while True:
+                await call.write(inventory_pb2.StockFeedRequest(acknowledged=version))
+                update = await call.read()
+                if update is grpc.aio.EOF:
+                    return
+                version = update.version
+                yield update
+        finally:
+            call.cancel()
 
     async def check(self, skus: Iterable[str]) -> inventory_pb2.CheckAvailabilityResponse:
         """Price SKUs and find the unknown ones."""

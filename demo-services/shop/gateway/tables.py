@@ -5,4 +5,4 @@ from sqlalchemy import MetaData
 from shop.reliability.idempotency import IdempotencyKeys
 
 metadata = MetaData()
-idempotency_keys = IdempotencyKeys(metadata)
+idempotency_keys = IdempotencyKeys(metadata, "place_order")

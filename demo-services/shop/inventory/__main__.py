@@ -9,10 +9,12 @@ from shop.contracts import inventory_pb2_grpc
 from shop.contracts.events import OrderCreated, ReleaseStock
 from shop.inventory.service import InventoryServicer
 from shop.inventory.settings import Settings
-from shop.inventory.tables import lease, metadata, outbox
+from shop.inventory.shelf import Shelf
+from shop.inventory.tables import inbox, lease, metadata, outbox
 from shop.inventory.warehouse import Warehouse
 from shop.reliability.database import Database
 from shop.reliability.process import background, grpc_server, run_until_stopped
+from shop.reliability.pruning import keep_pruned
 from shop.reliability.relay import Relay
 from shop.reliability.stream import Stream
 
@@ -44,12 +46,13 @@ async def main(settings: Settings) -> None:
     stream = Stream(settings.broker_url, "inventory")
     subscribe(stream, warehouse)
     relay = Relay(database, outbox, lease, stream.publish)
-    servicer = InventoryServicer(warehouse)
+    shelf = Shelf(warehouse)
+    servicer = InventoryServicer(warehouse, shelf)
     await run_until_stopped(
         database,
-        background(partial(keep_stocked, warehouse, settings.pieces, settings.restock_seconds)),
+        background(partial(keep_stocked, warehouse, settings.pieces, settings.restock_seconds), shelf.watch),
         stream,
-        background(relay.run),
+        background(relay.run, relay.watch, stream.watch_backlog, partial(keep_pruned, database, outbox, inbox)),
         grpc_server(
             settings.grpc_address,
             "shop.inventory.v1.Inventory",

@@ -10,14 +10,18 @@ from shop.contracts import inventory_pb2 as pb
 from shop.contracts import inventory_pb2_grpc
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from shop.inventory.shelf import Shelf
     from shop.inventory.warehouse import Product, Warehouse
 
 
 class InventoryServicer(inventory_pb2_grpc.InventoryServicer):
-    """Answers ListProducts, GetStock, CheckAvailability and Restock."""
+    """Answers ListProducts, GetStock, CheckAvailability, Restock and StockFeed."""
 
-    def __init__(self, warehouse: Warehouse) -> None:
+    def __init__(self, warehouse: Warehouse, shelf: Shelf) -> None:
         self._warehouse = warehouse
+        self._shelf = shelf
 
     async def ListProducts(  # noqa: N802 - the contract's name
         self, request: pb.ListProductsRequest, context: grpc.aio.ServicerContext
@@ -43,6 +47,22 @@ class InventoryServicer(inventory_pb2_grpc.InventoryServicer):
         if not await self._warehouse.restock(request.sku, request.quantity):
             await _unknown(request.sku, context)
         return _to_message((await self._warehouse.products([request.sku]))[0])
+
+    async def StockFeed(  # noqa: N802 - the contract's name
+        self, request_iterator: AsyncIterator[pb.StockFeedRequest], context: grpc.aio.ServicerContext
+    ) -> AsyncIterator[pb.StockUpdate]:
+        """Tell every product, then those that change, as fast as the caller acknowledges them."""
+        sent: Mapping[str, Product] = {}
+        version = 0
+        async for request in request_iterator:
+            if request.acknowledged != version:
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"version {version} was not acknowledged")
+            while self._shelf.products == sent:
+                await self._shelf.wait()
+            known, sent = sent, self._shelf.products
+            version += 1
+            changed = [product for product in sent.values() if known.get(product.sku) != product]
+            yield pb.StockUpdate(version=version, products=map(_to_message, changed))
 
 
 async def _unknown(sku: str, context: grpc.aio.ServicerContext) -> NoReturn:

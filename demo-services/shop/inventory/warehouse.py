@@ -7,11 +7,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from opentelemetry import metrics
 from sqlalchemy import delete, insert, select, update
 
 from instrumentation import get_logger
 from shop.contracts.events import Event, OrderCreated, ReleaseStock, StockRejected, StockReleased, StockReserved
+from shop.inventory.business import decided
 from shop.inventory.tables import CATALOGUE, decisions, inbox, outbox, products, reservations
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from shop.reliability.database import Database
 
 log = get_logger(__name__)
-decided = metrics.get_meter(__name__).create_counter(
-    "shop.inventory.reservations", unit="{order}", description="Orders whose stock was decided on, by outcome."
-)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,3 +15,12 @@ notifications = Table(
     Column("text", Text, nullable=False),
     Column("sent_at_unix_ms", BigInteger, nullable=False),
 )
+
+digest = Table(
+    "digest",
+    metadata,
+    # Days since 1970 in UTC.
+    Column("day", BigInteger, primary_key=True, autoincrement=False),
+    Column("orders", BigInteger, nullable=False),
+    Column("revenue_cents", BigInteger, nullable=False),
+)

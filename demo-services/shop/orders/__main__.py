@@ -11,17 +11,19 @@ from shop.orders.consumers import subscribe
 from shop.orders.ledger import Ledger
 from shop.orders.service import OrdersServicer
 from shop.orders.settings import Settings
-from shop.orders.tables import lease, metadata, outbox
+from shop.orders.tables import inbox, lease, metadata, outbox
 from shop.orders.watchers import Watchers
 from shop.reliability.database import Database
 from shop.reliability.process import background, grpc_server, run_until_stopped
+from shop.reliability.pruning import keep_pruned
 from shop.reliability.relay import Relay
 from shop.reliability.stream import Stream
 
 
 async def time_out_steps(ledger: Ledger, every_seconds: float) -> None:
-    """Look for overdue saga steps until cancelled."""
+    """Look for overdue saga steps, and count the sagas under way, until cancelled."""
     while True:
+        await ledger.count_open(time.time_ns())
         await asyncio.sleep(every_seconds)
         await ledger.time_out(time.time_ns())
 
@@ -38,7 +40,13 @@ async def main(settings: Settings) -> None:
     await run_until_stopped(
         database,
         stream,
-        background(relay.run, partial(time_out_steps, ledger, min(1.0, settings.step_timeout_seconds / 2))),
+        background(
+            relay.run,
+            relay.watch,
+            stream.watch_backlog,
+            partial(time_out_steps, ledger, min(1.0, settings.step_timeout_seconds / 2)),
+            partial(keep_pruned, database, outbox, inbox),
+        ),
         grpc_server(
             settings.grpc_address,
             "shop.orders.v1.Orders",

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from opentelemetry import metrics
 from pydantic import TypeAdapter
 from sqlalchemy import Row, func, insert, select, update
 
-from instrumentation import get_logger
+from instrumentation import get_logger, span
 from shop.contracts.events import Event, Line, OrderCancelled, OrderConfirmed, OrderCreated, RefundPayment, ReleaseStock
+from shop.orders import business
 from shop.orders.saga import FIRST_STEP, Command, State, Transition, Trigger, transition
 from shop.orders.tables import inbox, orders, outbox, steps
 from shop.reliability.outbox import resumed
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from shop.reliability.database import Database
 
 log = get_logger(__name__)
-settled = metrics.get_meter(__name__).create_counter(
-    "shop.orders.settled", unit="{order}", description="Orders that came to their end, by outcome."
-)
 _LINES = TypeAdapter(tuple[Line, ...])
 
 
@@ -67,6 +64,7 @@ class Ledger:
                 return known
             order = await self._insert(connection, order_id, customer_id, tuple(lines))
         get_logger(__name__).bind(order_id=order_id).info("order created", total_cents=order.total_cents)
+        business.accepted(order_id)
         return order
 
     async def get(self, order_id: str) -> Order | None:
@@ -87,7 +85,8 @@ class Ledger:
             if not await inbox.admit(connection, event.event_id):
                 return
             move = await self._move(connection, event.order_id, trigger, reason)
-        self._tell(event.order_id, trigger, move)
+            accepted = await _accepted(connection, event.order_id)
+        self._tell(event.order_id, trigger, move, accepted)
 
     async def time_out(self, now_ns: int) -> int:
         """Take the overdue step of every order as failed and return how many there were.
@@ -106,13 +105,25 @@ class Ledger:
     async def _time_out(self, order_id: str, now_ns: int) -> None:
         async with self._database.read() as connection:
             headers = await outbox.origin(connection, order_id)
-        with resumed(headers):
+        with resumed(headers), span("saga.timed_out"):
             async with self._database.write() as connection:
                 deadline = select(orders.c.deadline_ns).where(orders.c.order_id == order_id)
                 if (await connection.execute(deadline)).scalar_one() >= now_ns:
                     return
                 move = await self._move(connection, order_id, Trigger.TIMED_OUT, "a step timed out")
-            self._tell(order_id, Trigger.TIMED_OUT, move)
+                accepted = await _accepted(connection, order_id)
+            self._tell(order_id, Trigger.TIMED_OUT, move, accepted)
+
+    async def count_open(self, now_ns: int) -> None:
+        """Measure how many orders are in each state before their end, and how old the oldest is."""
+        query = select(orders.c.state, func.count(), func.min(steps.c.at_unix_ms)).join_from(
+            orders, steps, (orders.c.order_id == steps.c.order_id) & (steps.c.sequence == 1)
+        )
+        is_open = orders.c.state.in_([state for state in State if not state.final])
+        async with self._database.read() as connection:
+            rows = (await connection.execute(query.where(is_open).group_by(orders.c.state))).all()
+        oldest_ms = min((oldest for _, _, oldest in rows), default=now_ns // 1_000_000)
+        business.saga.under_way({state: count for state, count, _ in rows}, max(0.0, now_ns / 1e9 - oldest_ms / 1e3))
 
     async def _insert(
         self, connection: AsyncConnection, order_id: str, customer_id: str, lines: tuple[Line, ...]
@@ -150,14 +161,13 @@ class Ledger:
             await outbox.put(connection, _message(move.send, order, values["reason"]))
         return move
 
-    def _tell(self, order_id: str, trigger: Trigger, move: Transition | None) -> None:
+    def _tell(self, order_id: str, trigger: Trigger, move: Transition | None, accepted: business.Accepted) -> None:
         bound = get_logger(__name__).bind(order_id=order_id)
         if move is None:
             bound.info("event came too late and was ignored", trigger=trigger.value)
             return
         bound.info("order moved", trigger=trigger.value, state=move.to.value)
-        if move.to.final:
-            settled.add(1, {"outcome": move.to.value})
+        business.moved(order_id, move, accepted)
         self._watchers.notify(order_id)
 
     def _deadline_ns(self) -> int:
@@ -172,6 +182,13 @@ async def _find(connection: AsyncConnection, order_id: str) -> Order | None:
 def _order(row: Row[Any]) -> Order:
     lines = _LINES.validate_json(row.lines)
     return Order(row.order_id, row.customer_id, lines, row.total_cents, State(row.state), row.reason)
+
+
+async def _accepted(connection: AsyncConnection, order_id: str) -> business.Accepted:
+    first = (steps.c.order_id == orders.c.order_id) & (steps.c.sequence == 1)
+    query = select(steps.c.at_unix_ms, orders.c.total_cents).join_from(orders, steps, first)
+    row = (await connection.execute(query.where(orders.c.order_id == order_id))).first()
+    return business.Accepted(*row) if row else business.Accepted(0, 0)
 
 
 async def _add_steps(connection: AsyncConnection, order_id: str, names: Sequence[str]) -> None:

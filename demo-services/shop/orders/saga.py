@@ -9,6 +9,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from instrumentation.patterns import SagaOutcome
 
 
 class State(StrEnum):
@@ -55,6 +59,19 @@ class Transition:
     to: State
     steps: tuple[str, ...] = ()
     send: Command | None = None
+
+    @property
+    def outcome(self) -> SagaOutcome:
+        """How the saga ended, if this is its last move."""
+        if self.to is State.CONFIRMED:
+            return "completed"
+        return "rejected" if Trigger.STOCK_REJECTED in self.steps else "compensated"
+
+    @property
+    def cause(self) -> str:
+        """What made the order fail, if it is this move that turns it back."""
+        causes = {Trigger.STOCK_REJECTED: "stock", Trigger.PAYMENT_DECLINED: "payment", Trigger.TIMED_OUT: "timeout"}
+        return next((cause for trigger, cause in causes.items() if trigger in self.steps), "")
 
 
 FIRST_STEP = "created"

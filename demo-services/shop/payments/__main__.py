@@ -2,16 +2,18 @@
 
 import asyncio
 import os
+from functools import partial
 
 from instrumentation import instrument
 from shop.contracts import payments_pb2_grpc
 from shop.contracts.events import RefundPayment, StockReserved
 from shop.payments.service import PaymentsServicer
 from shop.payments.settings import Settings
-from shop.payments.tables import lease, metadata, outbox
+from shop.payments.tables import idempotency_keys, inbox, lease, metadata, outbox
 from shop.payments.till import Till
 from shop.reliability.database import Database
 from shop.reliability.process import background, grpc_server, run_until_stopped
+from shop.reliability.pruning import keep_pruned
 from shop.reliability.relay import Relay
 from shop.reliability.stream import Stream
 
@@ -39,7 +41,12 @@ async def main(settings: Settings) -> None:
     await run_until_stopped(
         database,
         stream,
-        background(relay.run),
+        background(
+            relay.run,
+            relay.watch,
+            stream.watch_backlog,
+            partial(keep_pruned, database, outbox, inbox, idempotency_keys),
+        ),
         grpc_server(
             settings.grpc_address,
             "shop.payments.v1.Payments",

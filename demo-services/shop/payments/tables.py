@@ -10,7 +10,7 @@ from shop.reliability.relay import lease_table
 metadata = MetaData()
 outbox = Outbox(metadata)
 inbox = Inbox(metadata)
-idempotency_keys = IdempotencyKeys(metadata)
+idempotency_keys = IdempotencyKeys(metadata, "charge")
 lease = lease_table(metadata)
 
 payments = Table(

@@ -6,11 +6,11 @@ import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from opentelemetry import metrics
 from sqlalchemy import insert, select, update
 
 from instrumentation import get_logger
 from shop.contracts.events import Event, PaymentCharged, PaymentDeclined, PaymentRefunded, RefundPayment, StockReserved
+from shop.payments.business import charges
 from shop.payments.tables import entries, idempotency_keys, inbox, outbox, payments
 from shop.reliability.idempotency import fingerprint
 
@@ -21,10 +21,6 @@ if TYPE_CHECKING:
 
 ALWAYS_DECLINED = "declined"
 """A customer whose id starts so never gets through, as the test cards of payment providers."""
-
-charges = metrics.get_meter(__name__).create_counter(
-    "shop.payments.decided", unit="{payment}", description="Payments by outcome."
-)
 
 
 @dataclass(frozen=True, slots=True)

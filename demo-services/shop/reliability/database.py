@@ -10,13 +10,17 @@ from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from sqlalchemy import MetaData
     from sqlalchemy.engine import Connection
 
+PING_SECONDS = 1.0
 BUSY_TIMEOUT_MS = 10_000
 """How long one process waits for another's write on the same file before `database is locked`."""
+
+
+_AFTER_COMMIT = "shop_after_commit"
 
 
 class Database:
@@ -55,8 +59,8 @@ class Database:
         await self._engine.dispose()
 
     async def ping(self) -> None:
-        """Run a statement that touches no table; raise if the database does not answer."""
-        async with self.read() as connection:
+        """Begin a write and end it without one; raise if that cannot be done within PING_SECONDS."""
+        async with asyncio.timeout(PING_SECONDS), self._writer.connect() as connection:
             await connection.execute(text("SELECT 1"))
 
     @asynccontextmanager
@@ -69,8 +73,12 @@ class Database:
     async def write(self) -> AsyncIterator[AsyncConnection]:
         """Give a connection in a transaction: committed at the end, rolled back on an exception."""
         async with self._write_turn, self._writer.begin() as connection:
+            told: list[Callable[[], None]] = []
+            connection.info[_AFTER_COMMIT] = told
             yield connection
         self.committed.set()
+        for tell in told:
+            tell()
 
     async def __aenter__(self) -> Database:
         await self.open()
@@ -78,6 +86,11 @@ class Database:
 
     async def __aexit__(self, *_exc: object) -> None:
         await self.close()
+
+
+def after_commit(connection: AsyncConnection, tell: Callable[[], None]) -> None:
+    """Call `tell` once the transaction of `Database.write` is committed; never if it is rolled back."""
+    connection.info[_AFTER_COMMIT].append(tell)
 
 
 def _prepare_sqlite(engine: AsyncEngine) -> None:

@@ -7,7 +7,10 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BigInteger, Column, MetaData, String, Table, Text, insert, select
+from sqlalchemy import BigInteger, Column, MetaData, String, Table, Text, delete, insert, select
+
+from instrumentation.patterns import Idempotency as IdempotencyTelemetry
+from shop.reliability.database import after_commit
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,9 +27,15 @@ def fingerprint(content: Any) -> str:
 
 
 class IdempotencyKeys:
-    """The first answer given to each key, stored in the transaction that gave it."""
+    """The first answer given to each key, stored in the transaction that gave it.
 
-    def __init__(self, metadata: MetaData) -> None:
+    Args:
+        metadata: Of the service's database.
+        operation: What the keys are for.
+    """
+
+    def __init__(self, metadata: MetaData, operation: str) -> None:
+        self._telemetry = IdempotencyTelemetry(operation)
         self.table = Table(
             "idempotency_keys",
             metadata,
@@ -47,7 +56,9 @@ class IdempotencyKeys:
         if row is None:
             return None
         if row.fingerprint != fingerprint:
+            self._telemetry.conflict()
             raise KeyReusedError(key)
+        self._telemetry.replayed()
         return row.answer
 
     async def claim(self, connection: AsyncConnection, key: str, fingerprint: str, answer: str) -> str:
@@ -61,4 +72,10 @@ class IdempotencyKeys:
             return known
         row = {"key": key, "fingerprint": fingerprint, "answer": answer, "created_at_ns": time.time_ns()}
         await connection.execute(insert(self.table).values(row))
+        after_commit(connection, self._telemetry.first)
         return answer
+
+    async def prune(self, connection: AsyncConnection, before_ns: int) -> int:
+        """Forget keys created before then and return how many; a request sent again later is a new one."""
+        old = self.table.c.created_at_ns < before_ns
+        return (await connection.execute(delete(self.table).where(old))).rowcount

@@ -5,7 +5,10 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from sqlalchemy import BigInteger, Column, MetaData, String, Table, insert, select
+from sqlalchemy import BigInteger, Column, MetaData, String, Table, delete, insert, select
+
+from instrumentation.patterns import Inbox as InboxTelemetry
+from shop.reliability.database import after_commit
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -15,6 +18,7 @@ class Inbox:
     """Ids of the messages a service has handled, stored in the transaction of their effect."""
 
     def __init__(self, metadata: MetaData) -> None:
+        self._telemetry = InboxTelemetry()
         self.table = Table(
             "inbox",
             metadata,
@@ -30,6 +34,13 @@ class Inbox:
         """
         known = await connection.execute(select(self.table.c.message_id).where(self.table.c.message_id == message_id))
         if known.first() is not None:
+            self._telemetry.duplicate()
             return False
         await connection.execute(insert(self.table).values(message_id=message_id, received_at_ns=time.time_ns()))
+        after_commit(connection, self._telemetry.admitted)
         return True
+
+    async def prune(self, connection: AsyncConnection, before_ns: int) -> int:
+        """Forget messages received before then and return how many; it must be longer ago than any redelivery."""
+        old = self.table.c.received_at_ns < before_ns
+        return (await connection.execute(delete(self.table).where(old))).rowcount

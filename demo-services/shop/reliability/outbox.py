@@ -12,8 +12,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from opentelemetry import context, propagate
-from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text, func, insert, select
+from sqlalchemy import BigInteger, Column, Index, Integer, MetaData, String, Table, Text, delete, func, insert, select
 from sqlalchemy import update as sql_update
+
+from instrumentation.patterns import Outbox as OutboxTelemetry
+from shop.reliability.database import after_commit
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -60,12 +63,14 @@ class StoredMessage:
     subject: str
     body: str
     headers: dict[str, str]
+    stored_at_ns: int
 
 
 class Outbox:
     """Messages of one service, stored beside its data."""
 
     def __init__(self, metadata: MetaData) -> None:
+        self.telemetry = OutboxTelemetry()
         self.table = Table(
             "outbox",
             metadata,
@@ -96,11 +101,19 @@ class Outbox:
             "stored_at_ns": time.time_ns(),
         }
         await connection.execute(insert(self.table).values(row))
+        after_commit(connection, self.telemetry.stored)
 
     async def unsent(self, connection: AsyncConnection, limit: int) -> list[StoredMessage]:
         """Return the oldest messages not yet marked as sent, in the order they were stored."""
         columns = self.table.c
-        query = select(columns.row_id, columns.message_id, columns.subject, columns.body, columns.headers)
+        query = select(
+            columns.row_id,
+            columns.message_id,
+            columns.subject,
+            columns.body,
+            columns.headers,
+            columns.stored_at_ns,
+        )
         rows = await connection.execute(query.where(columns.sent_at_ns.is_(None)).order_by(columns.row_id).limit(limit))
         return [_message(row) for row in rows]
 
@@ -109,10 +122,17 @@ class Outbox:
         chosen = self.table.c.row_id.in_(row_ids)
         await connection.execute(sql_update(self.table).where(chosen).values(sent_at_ns=time.time_ns()))
 
-    async def depth(self, connection: AsyncConnection) -> int:
-        """Count the messages that wait to be sent."""
-        unsent = self.table.c.sent_at_ns.is_(None)
-        return (await connection.execute(select(func.count()).select_from(self.table).where(unsent))).scalar_one()
+    async def waiting(self, connection: AsyncConnection) -> tuple[int, float]:
+        """Count the messages that wait to be sent, and tell the age of the oldest in seconds, 0 if there is none."""
+        columns = self.table.c
+        query = select(func.count(), func.min(columns.stored_at_ns)).where(columns.sent_at_ns.is_(None))
+        depth, oldest_ns = (await connection.execute(query)).one()
+        return depth, 0.0 if oldest_ns is None else max(0.0, (time.time_ns() - oldest_ns) / 1e9)
+
+    async def prune(self, connection: AsyncConnection, before_ns: int) -> int:
+        """Delete what was sent before then and return how many rows; what was not sent stays."""
+        old = self.table.c.sent_at_ns < before_ns
+        return (await connection.execute(delete(self.table).where(old))).rowcount
 
     async def origin(self, connection: AsyncConnection, about: str) -> dict[str, str]:
         """Return the headers stored with the first message about a thing; empty if there is none."""
@@ -138,4 +158,5 @@ def resumed(headers: dict[str, str], link: SpanContext | None = None) -> Iterato
 
 
 def _message(row: Any) -> StoredMessage:
-    return StoredMessage(row.row_id, row.message_id, row.subject, row.body, json.loads(row.headers))
+    headers = json.loads(row.headers)
+    return StoredMessage(row.row_id, row.message_id, row.subject, row.body, headers, row.stored_at_ns)

@@ -25,6 +25,8 @@ POLL_SECONDS = 0.2
 LEASE_SECONDS = 5.0
 """How long a dead relay keeps the other process of its service waiting."""
 RETRY_SECONDS = 1.0
+WATCH_SECONDS = 1.0
+"""How often the depth of the outbox is measured."""
 
 log = get_logger(__name__)
 
@@ -103,6 +105,13 @@ class Relay:
             async with self._database.write() as connection:
                 await self._lease.give_up(connection)
 
+    async def watch(self) -> None:
+        """Measure what waits until cancelled, also while another process relays or the broker is away."""
+        while True:
+            async with self._database.read() as connection:
+                self._outbox.telemetry.waiting(*await self._outbox.waiting(connection))
+            await asyncio.sleep(WATCH_SECONDS)
+
     async def relay_once(self) -> int:
         """Publish one batch and return how many messages were sent; 0 without the lease or without messages."""
         if not self._lease.fresh and not await self._renew_lease():
@@ -127,6 +136,7 @@ class Relay:
             while await self.relay_once() == BATCH:
                 pass
         except Exception as error:
+            self._outbox.telemetry.failed()
             log.warning("outbox relay failed, will retry", error=repr(error), retry_seconds=RETRY_SECONDS)
             await asyncio.sleep(RETRY_SECONDS)
             self._database.committed.set()
@@ -142,8 +152,10 @@ class Relay:
             for message in messages:
                 with resumed(message.headers, link=loop_span):
                     await self._publish(message)
+                self._outbox.telemetry.published((time.time_ns() - message.stored_at_ns) / 1e9)
                 sent.append(message.row_id)
         finally:
             if sent:
                 async with self._database.write() as connection:
                     await self._outbox.mark_sent(connection, sent)
+                self._outbox.telemetry.marked(len(sent))

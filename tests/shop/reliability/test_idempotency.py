@@ -5,7 +5,7 @@ from shop.reliability.idempotency import IdempotencyKeys, KeyReusedError, finger
 from sqlalchemy import MetaData
 
 metadata = MetaData()
-keys = IdempotencyKeys(metadata)
+keys = IdempotencyKeys(metadata, "test")
 
 
 async def test_known_key_gets_the_first_answer(open_database: Callable):
