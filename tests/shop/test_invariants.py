@@ -24,6 +24,7 @@ async def place_orders(url: str) -> list[str]:
             }
             async with gate:
                 answer = await client.post("/orders", json=body, headers={"Idempotency-Key": f"many-{number}"})
+            assert answer.status_code == 202, answer.text
             return answer.json()["order_id"]
 
         return list(await asyncio.gather(*map(place, range(ORDERS))))
