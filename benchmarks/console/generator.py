@@ -161,6 +161,15 @@ class _Slot:
     texts: tuple[int, ...]
 
 
+@dataclass(frozen=True)
+class Group:
+    """100 traces as (request, spans) per service, with their ids and order numbers."""
+
+    requests: list[tuple[bytes, int]]
+    trace_ids: list[bytes]
+    orders: list[bytes]
+
+
 class Spans:
     """Export requests of a shop, group by group: one request per service and group of 100 traces."""
 
@@ -220,8 +229,8 @@ class Spans:
             found = span.find(ORDER_ID.encode(), found + 1)
         return _Slot(trace, number, *places, tuple(texts))
 
-    def group(self, start_ns: int, spread_ns: int) -> list[tuple[bytes, int]]:
-        """Return (request, spans) per service for 100 traces that start within `spread_ns` from `start_ns` on."""
+    def group(self, start_ns: int, spread_ns: int) -> Group:
+        """Return 100 traces that start within `spread_ns` from `start_ns` on."""
         source = self._random
         trace_ids = [source.randbytes(16) for _ in self._kinds]
         span_ids = [[source.randbytes(8) for _ in kind] for kind in self._kinds]
@@ -244,8 +253,7 @@ class Spans:
                 for text in slot.texts:
                     payload[text : text + 36] = orders[trace]
             requests.append((bytes(payload), len(slots)))
-        self.last_trace_ids, self.last_orders = trace_ids, orders
-        return requests
+        return Group(requests, trace_ids, orders)
 
 
 def resource(service: str) -> dict[str, object]:
@@ -290,7 +298,7 @@ def logs(seed: int, start_ns: int, count: int, trace_ids: list[bytes]) -> bytes:
     return ExportLogsServiceRequest(resource_logs=[found]).SerializeToString()
 
 
-def groups(seed: int, first_ns: int, last_ns: int, spans: int) -> Iterator[list[tuple[bytes, int]]]:
+def groups(seed: int, first_ns: int, last_ns: int, spans: int) -> Iterator[Group]:
     """Yield groups that spread at least `spans` spans evenly over the time."""
     source = Spans(seed)
     count = -(-spans // source.spans_per_group)

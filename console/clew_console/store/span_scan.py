@@ -109,6 +109,12 @@ def _scan_span(data: bytes, at: int, end: int, resource_id: int, scope_id: int, 
         elif tag == 0x12:
             span_id = data[at + 2 : at + 10]
             at = kept = at + 10
+        elif tag == 0x2A and data[at + 1] < 128:  # the name; it stays among the fields, as the next two do
+            at += 2 + data[at + 1]
+        elif tag == 0x30 and data[at + 1] < 128:
+            at += 2
+        elif tag == 0x85 and data[at + 1] == 2:  # flags
+            at += 6
         elif tag == 0x22 and data[at + 1] in {0, 8}:
             parent = data[at + 2 : at + 2 + data[at + 1]]
             at = kept = at + 2 + data[at + 1]

@@ -73,6 +73,11 @@ class Writer:
             self._queue.put(batch)
         return True
 
+    @property
+    def queued_bytes(self) -> int:
+        """Bytes accepted and not written yet."""
+        return self._queued_bytes
+
     def stop(self, timeout_seconds: float) -> bool:
         """Write what is queued, close the segment; return whether that was done in time."""
         with self._lock:
