@@ -102,11 +102,17 @@ def searches(server: Server, filled: dict[str, Any], count: int, seed: int = 1) 
         query = queries[number % len(queries)]
         if query == "order":
             query = f'{{ span.order.id = "{source.choice(filled["orders"])}" }}'
-        start = source.randint(filled["first_ns"] // 10**9, max(filled["last_ns"] // 10**9 - HOUR_SECONDS, filled["first_ns"] // 10**9))
-        yield lambda query=query, start=start: server.get("/api/search", q=query, start=start, end=start + HOUR_SECONDS, limit=20)
+        start = source.randint(
+            filled["first_ns"] // 10**9, max(filled["last_ns"] // 10**9 - HOUR_SECONDS, filled["first_ns"] // 10**9)
+        )
+        yield lambda query=query, start=start: server.get(
+            "/api/search", q=query, start=start, end=start + HOUR_SECONDS, limit=20
+        )
 
 
-def jaeger_searches(server: Server, filled: dict[str, Any], count: int, seed: int = 1) -> Iterator[Callable[[], object]]:
+def jaeger_searches(
+    server: Server, filled: dict[str, Any], count: int, seed: int = 1
+) -> Iterator[Callable[[], object]]:
     """Yield the nearest that Jaeger can do: by service and operation, tag or duration, 20 traces of an hour."""
     source = random.Random(seed)
     filters = (

@@ -97,8 +97,12 @@ def jaeger(data: pathlib.Path) -> Server:
         "--log-level=error",
     ]
     began = time.monotonic()
-    process = subprocess.Popen(command, env=os.environ | {"SPAN_STORAGE_TYPE": "badger"}, text=True, stderr=subprocess.DEVNULL)
-    found = Server("Jaeger (Badger)", process, f"http://127.0.0.1:{http}", f"http://127.0.0.1:{query}", data, JAEGER_VERSION)
+    process = subprocess.Popen(
+        command, env=os.environ | {"SPAN_STORAGE_TYPE": "badger"}, text=True, stderr=subprocess.DEVNULL
+    )
+    found = Server(
+        "Jaeger (Badger)", process, f"http://127.0.0.1:{http}", f"http://127.0.0.1:{query}", data, JAEGER_VERSION
+    )
     while True:
         try:
             found.get("/api/services")

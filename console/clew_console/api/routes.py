@@ -47,7 +47,14 @@ def api_routes(directory: Directory, writer: Writer) -> list[Route]:
 
 async def _health(writer: Writer, request: Request) -> Reply:
     del request
-    return json_reply({"status": "ok", "written_rows": writer.written_rows, "dropped_rows": writer.dropped_rows, "queued_bytes": writer.queued_bytes})
+    return json_reply(
+        {
+            "status": "ok",
+            "written_rows": writer.written_rows,
+            "dropped_rows": writer.dropped_rows,
+            "queued_bytes": writer.queued_bytes,
+        }
+    )
 
 
 def _endpoint(

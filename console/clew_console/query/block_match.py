@@ -7,10 +7,11 @@ import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
+from itertools import repeat
 
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 
-from clew_console.query.compare import matches
+from clew_console.query.compare import ORDER, matches
 from clew_console.query.traceql import Comparison, Condition
 from clew_console.store.resource import ResourceRow
 from clew_console.store.span_block import Head, HeadKey, SpanBlock, decode_head
@@ -35,15 +36,17 @@ def needs_root(condition: Condition | None) -> bool:
     return any(needs_root(part) for part in condition.parts)
 
 
-def may_match(condition: Condition | None, found: bytes, resources: Mapping[int, ResourceRow]) -> bool:
-    """Tell from a block's filter whether a span in it can match."""
+def may_match(condition: Condition | None, found: bytes, longest_ns: int, resources: Mapping[int, ResourceRow]) -> bool:
+    """Tell from a block's filter and its longest duration whether a span in it can match."""
     if condition is None:
         return True
     if not isinstance(condition, Comparison):
-        parts = (may_match(part, found, resources) for part in condition.parts)
+        parts = (may_match(part, found, longest_ns, resources) for part in condition.parts)
         return all(parts) if condition.operator == "&&" else any(parts)
     if condition.scope == "intrinsic":
-        return True
+        if condition.key != "duration" or condition.operator not in {">", ">=", "="}:
+            return True
+        return matches(longest_ns, ">" if condition.operator == ">" else ">=", condition.value)
     in_resource = condition.scope != "span" and any(
         matches(row.attributes.get(condition.key), condition.operator, condition.value) for row in resources.values()
     )
@@ -86,7 +89,7 @@ class Matcher:
             if one.key in {"rootName", "rootServiceName"}:
                 return b"\x01" * len(block)
             if one.key == "duration":
-                return bytes([matches(took, one.operator, one.value) for took in block.durations])
+                return bytes(map(ORDER[one.operator], block.durations, repeat(one.value)))
             return self._by_head(one, block)
         in_resource = self._by_head(one, block) if one.scope != "span" else b""
         in_span = attribute_mask(one, block) if one.scope != "resource" else b""

@@ -8,7 +8,7 @@ from functools import lru_cache
 from clew_console.query.traceql import Literal
 from clew_console.store.value import Value
 
-_ORDER: dict[str, Callable[[object, object], bool]] = {
+ORDER: dict[str, Callable[[object, object], bool]] = {
     "=": op.eq,
     "!=": op.ne,
     ">": op.gt,
@@ -31,7 +31,7 @@ def matches(value: Value, operator: str, literal: Literal) -> bool:
         return False
     if operator in {"=~", "!~"}:
         return (compiled(str(literal)).fullmatch(str(value)) is not None) == (operator == "=~")
-    return _ORDER[operator](value, literal)
+    return ORDER[operator](value, literal)
 
 
 def _family(value: object) -> str:

@@ -101,9 +101,13 @@ def _traces(
     for hit in scan(directory, baseline, when, root, Budget(BUDGET_SECONDS)):
         blocks.setdefault(hit.reader.segment, set()).add(hit.block_id)
         compared.update(_trace_ids(hit))
+        if len(compared) > 4 * MAX_TRACES:
+            break
     for hit in scan(directory, selection, when, root, Budget(BUDGET_SECONDS)):
         blocks.setdefault(hit.reader.segment, set()).add(hit.block_id)
         chosen.update(_trace_ids(hit))
+        if len(chosen) > MAX_TRACES:
+            break
     return _sample(chosen), _sample(compared - chosen), blocks
 
 

@@ -14,7 +14,9 @@ from clew_console.store.directory import Directory
 from clew_console.store.pool import SegmentReader
 from clew_console.store.span_block import SpanBlock, chosen
 
-_BLOCKS = "SELECT id, start_ns, end_ns FROM span_block WHERE end_ns >= ? AND start_ns < ? ORDER BY end_ns DESC"
+_BLOCKS = (
+    "SELECT id, start_ns, end_ns, longest_ns FROM span_block WHERE end_ns >= ? AND start_ns < ? ORDER BY end_ns DESC"
+)
 
 RootOf = Callable[[bytes], Root]
 
@@ -52,11 +54,11 @@ def scan(
     for reader in connections(directory, deadline):
         resources = reader.resources()
         matcher = Matcher(condition, resources)
-        for block_id, start_ns, end_ns in reader.execute(_BLOCKS, (when.start_ns, when.end_ns)).fetchall():
+        for block_id, start_ns, end_ns, longest_ns in reader.execute(_BLOCKS, (when.start_ns, when.end_ns)).fetchall():
             if stop(end_ns):
                 break
             deadline.check()
-            if condition is not None and not may_match(condition, _filter(reader, block_id), resources):
+            if condition is not None and not may_match(condition, _filter(reader, block_id), longest_ns, resources):
                 continue
             block = reader.span_block(block_id)
             positions = list(chosen(matcher.mask(block)))

@@ -19,24 +19,31 @@ MAX_SMALL_BLOCKS = 16
 def insert_spans(connection: sqlite3.Connection, builder: SpanBuilder) -> None:
     """Insert the block with what finds it."""
     encoded = builder.encode()
-    row = (min(builder.starts), max(builder.starts), len(builder), make_filter(builder.pairs), encoded)
-    _insert(connection, "span_block (start_ns, end_ns, spans, filter, encoded)", "trace", row, list(builder.traces))
+    longest_ns = max((one for one in builder.durations if one <= MAX_TIME_NS), default=0)
+    row = (len(builder), longest_ns, make_filter(builder.pairs), encoded)
+    table = "span_block (start_ns, end_ns, spans, longest_ns, filter, encoded)"
+    _insert(connection, table, "trace", (min(builder.starts), max(builder.starts)), row, list(builder.traces))
 
 
 def insert_logs(connection: sqlite3.Connection, builder: LogBuilder) -> None:
     """Insert the block with what finds it."""
-    row = (min(builder.times), max(builder.times), len(builder), make_filter(builder.pairs), builder.encode())
+    row = (len(builder), make_filter(builder.pairs), builder.encode())
+    times = min(builder.times), max(builder.times)
     traces = [trace_id for trace_id in builder.traces if trace_id]
-    _insert(connection, "log_block (start_ns, end_ns, records, filter, encoded)", "log_trace", row, traces)
+    _insert(connection, "log_block (start_ns, end_ns, records, filter, encoded)", "log_trace", times, row, traces)
 
 
 def _insert(
-    connection: sqlite3.Connection, table: str, index: str, row: tuple[int, int, int, bytes, bytes], traces: list[bytes]
+    connection: sqlite3.Connection,
+    table: str,
+    index: str,
+    times: tuple[int, int],
+    row: tuple[int | bytes, ...],
+    traces: list[bytes],
 ) -> None:
-    insert = f"INSERT INTO {table} VALUES (?, ?, ?, ?, ?)"  # noqa: S608 - constants
-    start_ns, end_ns, *rest = row
-    times = min(start_ns, MAX_TIME_NS), min(end_ns, MAX_TIME_NS)
-    block_id = connection.execute(insert, (*times, *rest)).lastrowid
+    places = ", ".join("?" * (len(row) + 2))
+    insert = f"INSERT INTO {table} VALUES ({places})"  # noqa: S608 - constants
+    block_id = connection.execute(insert, (*(min(one, MAX_TIME_NS) for one in times), *row)).lastrowid
     hashes = sorted({trace_hash(trace_id) for trace_id in traces})
     connection.executemany(f"INSERT INTO {index} VALUES (?, {block_id})", ((one,) for one in hashes))  # noqa: S608
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """Raise it with every change of schema/*.sql: older files are then refused, not misread."""
 
 _NAME = re.compile(r"clew-(\d{8}T\d{2})-(\d{4,})\.sqlite")

@@ -46,7 +46,7 @@ def test_another_schema_version_is_refused(tmp_path):
     with sqlite3.connect(path) as connection:
         connection.executescript("CREATE TABLE t (x); PRAGMA user_version=99")
     connection.close()
-    with pytest.raises(SegmentError, match="schema version 99, this console reads 3"):
+    with pytest.raises(SegmentError, match="schema version 99, this console reads 4"):
         Directory(tmp_path)
     assert path.exists()
 

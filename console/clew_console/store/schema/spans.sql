@@ -4,6 +4,7 @@ CREATE TABLE span_block (
     start_ns INTEGER NOT NULL, -- earliest and latest start of a span in it, since 1970, UTC
     end_ns   INTEGER NOT NULL,
     spans    INTEGER NOT NULL,
+    longest_ns INTEGER NOT NULL, -- the longest duration in it
     filter   BLOB NOT NULL,    -- which attributes it may hold (term.py)
     encoded  BLOB NOT NULL
 );
