@@ -24,6 +24,7 @@ def drawn(tmp_path_factory, make, client_of):
             child = make.span(trace_id, root.span_id, "charge", attributes={"n": number, **voucher})
             client.send_traces(make.traces(root, service="gateway"))
             client.send_traces(make.traces(child, service="payments"))
+        client.wait("/api/search", lambda answer: len(answer.json()["traces"]) == 10, q='{ name = "charge" }')
         yield client
         client.http.close()
 
