@@ -166,7 +166,8 @@ def span_record(parts: Parts) -> Record:
 
 
 def _parent(parent: Any) -> bytes:
-    return encode_span.FLAGS_REMOTE_PARENT + b"\x22\x08" + parent.span_id + encode_span.trace_state(parent.trace_state)
+    flags = encode_span.FLAGS_REMOTE_PARENT if parent.is_remote else encode_span.FLAGS_LOCAL_PARENT
+    return flags + b"\x22\x08" + parent.span_id + encode_span.trace_state(parent.trace_state)
 
 
 def log_record(parts: Parts) -> Record:
