@@ -49,6 +49,7 @@ class Alert:
         description: What it means for users and where to look.
         dashboard: Key in `link.UIDS`.
         dashboard_variables: Such as `service={{ $labels.service_name }}`.
+        own_clock: Whether it looks at a value that has a window of its own; then its waiting time is never quickened.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Alert:
     description: str
     dashboard: str
     dashboard_variables: Mapping[str, str] = field(default_factory=dict[str, str])
+    own_clock: bool = False
 
     def as_data(self) -> dict[str, object]:
         """Return Prometheus' form."""
@@ -104,7 +106,7 @@ def write(groups: Sequence[Group]) -> str:
 
 
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
-_WINDOW = re.compile(r"\[(\d+)([smhd])\]")
+_WINDOW = re.compile(r"(\[|offset )(\d+)([smhd])\b")
 SHORTEST_SECONDS = 4
 """A rate needs two points; with one a second, four seconds hold them even when one is late."""
 
@@ -117,11 +119,13 @@ def quickened(group: Group, factor: int) -> Group:
 
 def _quickened(rule: Recording | Alert, factor: int) -> Recording | Alert:
     def window(match: re.Match[str]) -> str:
-        return f"[{_divided(match[1], match[2], factor, SHORTEST_SECONDS)}s]"
+        return f"{match[1]}{_divided(match[2], match[3], factor, SHORTEST_SECONDS)}s"
 
     expression = _WINDOW.sub(window, rule.expression)
     if isinstance(rule, Recording):
         return replace(rule, expression=expression)
+    if rule.own_clock:
+        return rule
     return replace(rule, expression=expression, lasting=f"{_divided(rule.lasting[:-1], rule.lasting[-1], factor, 0)}s")
 
 

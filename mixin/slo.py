@@ -57,7 +57,7 @@ def _pair(
         Slo(f"{name}-availability", f"{title}: without error", service, metric, 0.999, attributes),
         Slo(
             f"{name}-latency",
-            f"{title}: within {within_seconds * 1000:g} ms",
+            f"{title}: within {within_seconds:g} s",
             service,
             metric,
             0.99,
@@ -86,10 +86,10 @@ SLOS: tuple[Slo, ...] = (
     *_route("list-products", "Listing the products", "GET", "/products", 0.25),
     *_calls("orders", 0.25),
     *_calls("inventory", 0.25),
-    *_events("orders", 0.5),
-    *_events("inventory", 0.5),
-    *_events("payments", 0.5),
-    *_events("notifications", 0.5),
+    *_events("orders", 2.5),
+    *_events("inventory", 2.5),
+    *_events("payments", 2.5),
+    *_events("notifications", 2.5),
 )
 
 

@@ -79,6 +79,7 @@ LOOP_BLOCKED = Alert(
     f"For {{{{ $value | humanizeDuration }}}} at a time {SERVICE} did one thing only: all its requests wait meanwhile.",
     "runtime",
     {"service": SERVICE},
+    own_clock=True,
 )
 
 LOST = Alert(
@@ -112,9 +113,15 @@ QUEUE_FILLS = Alert(
 
 _FAILED = (of.COLLECTOR_FAILED_SPANS, of.COLLECTOR_FAILED_LOGS, of.COLLECTOR_FAILED_POINTS)
 
+
+def _grown(name: str) -> str:
+    """Increase of a counter that may be born with its first event, which `increase` does not see."""
+    return f"({increase(name, window='10m')} > 0 or ({name} unless {name} offset 10m))"
+
+
 COLLECTOR_LOSES = Alert(
     "CollectorLosesTelemetry",
-    f"{total(any_of([increase(name, window='10m') for name in _FAILED]), of.EXPORTER)} > 0",
+    f"{total(any_of([_grown(name) for name in _FAILED]), of.EXPORTER)} > 0",
     "0m",
     "ticket",
     f"The Collector gave up records for {_EXPORTER}",

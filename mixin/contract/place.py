@@ -142,7 +142,7 @@ def _datasource(where: str, data: dict[str, Any]) -> Iterator[Place]:
         yield Place(f"{where} spanBar", "span attribute", data["spanBar"]["tag"])
 
 
-_VARIABLE = re.compile(r"\$\$|\$\{\w+\}|\$\w+")
+_VARIABLE = re.compile(r"\$\$|\$\{[\w.]+\}|\$\w+")
 
 
 def expand(value: Any) -> Any:

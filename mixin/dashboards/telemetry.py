@@ -89,6 +89,8 @@ LOSS = Row(
                         ]
                     )
                 )
+                # The series come with the first loss.
+                + f" or {total(of.COLLECTOR_QUEUE_SIZE)} * 0"
             ),
             unit="short",
             width=6,

@@ -162,6 +162,11 @@ CASES = (
         {series(of.COLLECTOR_FAILED_LOGS, exporter="otlp_http/loki"): "0+5x40"},
         ({"alertname": "CollectorLosesTelemetry", "exporter": "otlp_http/loki"},),
     ),
+    Case(
+        "a backend refuses records once, the first ever",
+        {series(of.COLLECTOR_FAILED_LOGS, exporter="otlp_http/loki"): "_x15 5x40"},
+        ({"alertname": "CollectorLosesTelemetry", "exporter": "otlp_http/loki"},),
+    ),
     Case("a backend refused records long ago", {series(of.COLLECTOR_FAILED_LOGS, exporter="otlp_http/loki"): "5x40"}),
     Case(
         "a backend is down",

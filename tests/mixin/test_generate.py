@@ -55,7 +55,7 @@ def test_quick_rules_differ_in_windows_alone(tmp_path):
 
 def divided(expression):
     for window, quick in WINDOWS.items():
-        expression = expression.replace(f"[{window}]", f"[{quick}]")
+        expression = expression.replace(f"[{window}]", f"[{quick}]").replace(f"offset {window}", f"offset {quick}")
     return expression
 
 
