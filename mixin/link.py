@@ -10,6 +10,7 @@ UIDS = {
     "overview": "clew-overview",
     "service": "clew-service",
     "runtime": "clew-runtime",
+    "database": "clew-database",
     "messaging": "clew-messaging",
     "slo": "clew-slo",
     "telemetry": "clew-telemetry",

@@ -33,6 +33,18 @@ PROCESS = Metric(semconv.MESSAGING_PROCESS_DURATION, "histogram", "s")
 SENT = Metric(semconv.MESSAGING_CLIENT_SENT_MESSAGES, "counter", "{message}")
 CONSUMED = Metric(semconv.MESSAGING_CLIENT_CONSUMED_MESSAGES, "counter", "{message}")
 
+# Databases
+DB_QUERIES = Metric(semconv.DB_CLIENT_OPERATION_DURATION, "histogram", "s")
+DB_OPERATION = label_name(semconv.DB_OPERATION_NAME)
+DB_TABLE = label_name(semconv.DB_COLLECTION_NAME)
+POOL = label_name(semconv.DB_CLIENT_CONNECTION_POOL_NAME)
+POOL_STATE = label_name(semconv.DB_CLIENT_CONNECTION_STATE)
+POOL_COUNT = Metric(semconv.DB_CLIENT_CONNECTION_COUNT, "up_down_counter", "{connection}")
+POOL_PENDING = Metric(semconv.DB_CLIENT_CONNECTION_PENDING_REQUESTS, "up_down_counter", "{request}")
+POOL_TIMEOUTS = Metric(semconv.DB_CLIENT_CONNECTION_TIMEOUTS, "counter", "{timeout}")
+POOL_WAIT = Metric(semconv.DB_CLIENT_CONNECTION_WAIT_TIME, "histogram", "s")
+POOL_USE = Metric(semconv.DB_CLIENT_CONNECTION_USE_TIME, "histogram", "s")
+
 # The process
 CPU_TIME = Metric(semconv.PROCESS_CPU_TIME, "counter", "s")
 MEMORY = Metric(semconv.PROCESS_MEMORY_USAGE, "up_down_counter", "By")

@@ -1,12 +1,13 @@
 """The dashboards, one a file; each has a `BOARD`."""
 
 from mixin.board import Board
-from mixin.dashboards import messaging, overview, runtime, service, slo, telemetry
+from mixin.dashboards import database, messaging, overview, runtime, service, slo, telemetry
 
 BOARDS: tuple[Board, ...] = (
     overview.BOARD,
     service.BOARD,
     runtime.BOARD,
+    database.BOARD,
     messaging.BOARD,
     slo.BOARD,
     telemetry.BOARD,
