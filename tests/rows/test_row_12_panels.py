@@ -24,6 +24,7 @@ CHOSEN = {
     "$instance": ".*",
     "$slo": ".*",
     "{${__tags}}": '{service_name=~".+"}',
+    "{$__tags}": '{service_name=~".+"}',
 }
 """What Grafana fills in when nothing has been chosen."""
 WAIT_SECONDS = 150
