@@ -72,9 +72,9 @@ def a_trace(shop):
     return httpx.get(f"{shop.console_url}/api/search", params=query).json()["traces"][0]["traceID"]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
-    """A running Chromium."""
+    """A running Chromium. While it runs this thread has a running event loop: so no longer than a module's tests."""
     try:
         path = find_chromium()
     except NoChromiumError as error:
