@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from time import monotonic
 from typing import TYPE_CHECKING, Any, cast
 
-from instrumentation import _providers
+from instrumentation import _frameworks, _providers
 from instrumentation._exit import at_exit
 from instrumentation._exports import Discard, Exports, Identity
 from instrumentation.diagnostics import Diagnostics
@@ -19,6 +19,7 @@ from instrumentation.importing import when_imported
 from instrumentation.integrations import process
 from instrumentation.integrations.asgi import FASTAPI_MARKS, ASGIApp, AsgiMiddleware, FindRoute, no_route
 from instrumentation.integrations.contrib import ALL, OURS, Contrib, normalised
+from instrumentation.integrations.wsgi import FindWsgiRoute, WSGIApp, WsgiMiddleware, no_wsgi_route
 from instrumentation.sampling import sampler
 from instrumentation.settings import Settings
 from instrumentation.signals.console import render_console
@@ -45,7 +46,7 @@ INTEGRATIONS = {
 }
 """Library, and the module whose `install(signals)` instruments it once the library is imported."""
 
-SERVED = ("asgi", "starlette", "fastapi")
+SERVED = ("asgi", "starlette", "fastapi", "wsgi", "flask", "django")
 """Frameworks that the kit observes from the outside, by wrapping the application."""
 
 _active: list["Telemetry"] = []
@@ -74,6 +75,10 @@ class Telemetry:
     def asgi(self, app: ASGIApp) -> ASGIApp:
         """Wrap a plain ASGI application; its routes are unknown, so metrics and spans have no `http.route`."""
         return AsgiMiddleware(app, self._signals, _Hooks(self, serves_metrics=False), no_route, FASTAPI_MARKS)
+
+    def wsgi(self, app: WSGIApp) -> WSGIApp:
+        """Wrap a plain WSGI application; its routes are unknown, so metrics and spans have no `http.route`."""
+        return self._around_wsgi(app, no_wsgi_route, lambda: False)
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Deliver everything that is queued.
@@ -122,8 +127,21 @@ class Telemetry:
         """
         return self._exports.books().as_dict()
 
-    def wrap(self, app: "Starlette") -> None:
-        """Instrument a FastAPI or Starlette application in place; one that is instrumented already stays as it is."""
+    def wrap(self, app: object) -> None:
+        """Instrument an application in place, of FastAPI, Starlette, Flask or Django; if it is already, it stays so."""
+        framework = _frameworks.wsgi_framework(app)
+        if framework is None:
+            self._wrap_asgi(cast("Starlette", app))
+        elif not framework.is_wrapped(app):
+            self._undos.append(framework.wrap(app, self._around_wsgi))
+
+    def _around_wsgi(self, app: WSGIApp, find_route: FindWsgiRoute, serves_metrics: Callable[[], bool]) -> WSGIApp:
+        def scrape_page(accept: str) -> tuple[bytes, str] | None:
+            return None if serves_metrics() else self.page(accept)
+
+        return app if _providers.has_foreign_tracers() else WsgiMiddleware(app, self._signals, find_route, scrape_page)
+
+    def _wrap_asgi(self, app: "Starlette") -> None:
         starlette = importlib.import_module("instrumentation.integrations.starlette")
         if starlette.is_wrapped(app):
             return
@@ -145,9 +163,14 @@ class Telemetry:
         self._undos.append(starlette.wrap(app, around))
 
     def wrap_new_applications(self) -> None:
-        """Instrument every Starlette and FastAPI application that is made from now on, for code that cannot call us."""
+        """Instrument every application that is made from now on, for code that cannot call us."""
         for module, name in (("starlette.applications", "Starlette"), ("fastapi", "FastAPI")):
             self._undos.append(when_imported(module, partial(self._wrap_class, module, name)))
+        for framework in _frameworks.WSGI_FRAMEWORKS:
+            self._undos.append(when_imported(framework.module, partial(self._wrap_wsgi_class, framework)))
+
+    def _wrap_wsgi_class(self, framework: _frameworks.Framework) -> None:
+        self._undos.append(_frameworks.wrap_new_wsgi(framework, self.wrap))
 
     def _wrap_fastapi_when_called(self) -> None:
         """Instrument applications that nobody handed to us: else FastAPI's own telemetry would feed our providers."""
@@ -305,6 +328,9 @@ class _Off(Telemetry):
     def asgi(self, app: ASGIApp) -> ASGIApp:
         return app
 
+    def wsgi(self, app: WSGIApp) -> WSGIApp:
+        return app
+
     def flush(self, timeout: float = 5.0) -> bool:
         return True
 
@@ -318,7 +344,7 @@ class _Off(Telemetry):
     def ledger(self) -> dict[str, Any]:
         return {}
 
-    def wrap(self, app: "Starlette") -> None:
+    def wrap(self, app: object) -> None:
         return
 
     def wrap_new_applications(self) -> None:
@@ -333,7 +359,7 @@ def instrument(
     Calling it again is safe: the process stays as it was wired first, and the application is instrumented too.
 
     Args:
-        target: A FastAPI or Starlette application, instrumented in place.
+        target: An application of FastAPI, Starlette, Flask or Django (its WSGI handler), instrumented in place.
         service_name: `service.name`; goes before `OTEL_SERVICE_NAME`.
         settings: Instead of what the environment says.
 
@@ -363,15 +389,15 @@ def _names_of(library: str) -> set[str]:
     return {name for name, ours in OURS.items() if ours == library}
 
 
-def _application(target: object) -> "Starlette | None":
-    if target is None:
-        return None
+def _application(target: object) -> object:
+    if target is None or _frameworks.wsgi_framework(target) is not None:
+        return target
     if "starlette.applications" in sys.modules:
         starlette = sys.modules["starlette.applications"].Starlette
         if isinstance(target, starlette):
-            return cast("Starlette", target)
+            return target
     kind = f"{type(target).__module__}.{type(target).__qualname__}"
     raise TypeError(
-        f"instrument() takes a FastAPI or Starlette application, not {kind}; "
-        "for a plain ASGI callable use: app = instrument().asgi(app)"
+        f"instrument() takes an application of FastAPI, Starlette, Flask or Django, not {kind}; "
+        "for a plain ASGI callable use: app = instrument().asgi(app), for a plain WSGI callable: instrument().wsgi(app)"
     )

@@ -25,6 +25,9 @@ NETWORK_PROTOCOL_VERSION = "network.protocol.version"
 USER_AGENT_ORIGINAL = "user_agent.original"
 ERROR_TYPE = "error.type"
 
+# Websockets: no convention exists; the number is that of RFC 6455.
+WEBSOCKET_CLOSE_CODE = "websocket.close_code"
+
 # RPC, /rpc/rpc-spans/ and /rpc/rpc-metrics/
 RPC_SYSTEM_NAME = "rpc.system.name"
 RPC_METHOD = "rpc.method"

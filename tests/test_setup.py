@@ -150,8 +150,9 @@ def test_a_wrong_target_is_named(run, target):
     """A target that is no application raises a TypeError that says what to do instead."""
     status, _, err = run(f"from instrumentation import instrument\ninstrument({target})")
     assert status == 1
-    assert "TypeError: instrument() takes a FastAPI or Starlette application" in err
+    assert "TypeError: instrument() takes an application of FastAPI, Starlette, Flask or Django, not " in err
     assert "app = instrument().asgi(app)" in err
+    assert "instrument().wsgi(app)" in err
 
 
 def test_a_plain_asgi_callable_is_wrapped(run, otlp_sink):

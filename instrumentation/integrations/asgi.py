@@ -11,6 +11,7 @@ from opentelemetry import context as otel_context
 
 from instrumentation.context import remember_origin
 from instrumentation.integrations.http import HttpServer, response_headers
+from instrumentation.integrations.websocket import WebsocketServer
 from instrumentation.signals.signals import Signals
 from instrumentation.signals.span import Span
 
@@ -83,6 +84,7 @@ class AsgiMiddleware:
         self._hooks = hooks
         self._find_route = find_route
         self._marks = {**marks, OBSERVED: True}
+        self._websockets = WebsocketServer(self._http, signals.guard, find_route)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection."""
@@ -165,6 +167,9 @@ class AsgiMiddleware:
         """Serve what is no request of ours: a websocket, the lifespan, an application within one that is wrapped."""
         if scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
+        elif scope["type"] == "websocket" and OBSERVED not in scope:
+            scope.update(self._marks)
+            await self._websockets.serve(self.app, scope, receive, send)
         else:
             await self.app(scope, receive, send)
 
