@@ -210,7 +210,7 @@ def current_identity() -> Identity | None:
     span: Any = get_current().get(SPAN_KEY)
     if span is None:
         return None
-    return span if hasattr(span, "as_parent") else parent_of(span)
+    return span if hasattr(span, "request_id") else parent_of(span)
 
 
 def outgoing_headers(span: Span | None = None, context: Context | None = None) -> dict[str, str]:
