@@ -78,8 +78,8 @@ class GarbageMetrics:
         """
         if self._stale:
             self._stale = False
-            # In C from end to end, so that no thread runs while a list holds the objects: `tuple(generator)` fails with a
-            # SystemError in the thread whose unfinished tuple is in it.
+            # In C from end to end, so that no thread runs while a list holds the objects: `tuple(generator)` fails with
+            # a SystemError in the thread whose unfinished tuple is in it.
             self._tracked = sum(map(len, map(gc.get_objects, _GENERATIONS)))
         return [(self._tracked, {})]
 
