@@ -29,6 +29,19 @@ from instrumentation.signals.span import SpanSettings, TracerProvider
 pytest_plugins = ["whole_shop"] if find_spec("shop") is not None else []
 """The shop's fixtures, for stories and rows; the environment of an old FastAPI has no shop."""
 
+
+def pytest_collection_modifyitems(items):
+    """Keep the tests of each shop on one worker, as to start it takes long."""
+    for item in items:
+        if "shop" in item.fixturenames and not any(item.iter_markers("xdist_group")):
+            item.add_marker(pytest.mark.xdist_group(f"shop of {_directory_of_shop(item)}"))
+
+
+def _directory_of_shop(item):
+    (*_, definition) = item.session._fixturemanager.getfixturedefs("shop", item)
+    return definition.baseid or "all"
+
+
 REQUESTS = {
     "/v1/traces": ExportTraceServiceRequest,
     "/v1/logs": ExportLogsServiceRequest,

@@ -1,8 +1,5 @@
 """Row 1: logs, metrics and traces are one system."""
 
-import pytest
-
-pytestmark = pytest.mark.xdist_group("stories")
 FIVE = {"gateway", "orders", "inventory", "payments", "notifications"}
 DURATIONS = ("http.server.request.duration", "messaging.process.duration")
 IDENTITY = ("service.name", "service.version", "service.instance.id")

@@ -6,7 +6,6 @@ from collections import Counter
 from datetime import datetime
 
 import httpx
-import pytest
 
 SERVICE = """
 import logging, warnings
@@ -68,7 +67,6 @@ def test_every_line_is_json_with_its_ids_and_comes_once(serve_program, fetch):
     assert any(event.startswith("Uvicorn running on") for event in others)
 
 
-@pytest.mark.xdist_group("stories")
 def test_every_service_of_the_shop_prints_json(place, shop, eventually):
     """What an order makes the five services print are JSON lines with all keys, none twice."""
     placed = place()

@@ -6,7 +6,6 @@ from urllib.parse import urlsplit
 
 import pytest
 
-pytestmark = pytest.mark.xdist_group("stories")
 FIVE = {"gateway", "orders", "inventory", "payments", "notifications"}
 MADE = re.compile(r"[0-9a-f]{32}")
 

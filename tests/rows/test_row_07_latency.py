@@ -3,9 +3,6 @@
 import re
 import signal
 
-import pytest
-
-pytestmark = pytest.mark.xdist_group("stories")
 SERVICE = """
 import asyncio
 from fastapi import FastAPI

@@ -3,10 +3,6 @@
 import re
 import secrets
 
-import pytest
-
-pytestmark = pytest.mark.xdist_group("stories")
-
 
 def test_the_root_of_a_trace_is_the_gateway_s_http_span_with_grpc_children(gateway, backend, eventually):
     """A request without trace headers makes a trace whose root is the HTTP SERVER span; its gRPC calls are children."""

@@ -2,9 +2,6 @@
 
 import secrets
 
-import pytest
-
-pytestmark = pytest.mark.xdist_group("stories")
 STORES = {"gateway", "orders", "inventory", "payments", "notifications"}
 
 

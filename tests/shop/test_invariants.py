@@ -8,7 +8,7 @@ import httpx
 from shop.invariants import check
 from shop.runner import Shop
 
-ORDERS = 200
+ORDERS = 60
 AT_ONCE = 20
 
 

@@ -7,7 +7,6 @@ import secrets
 import pytest
 
 FIVE = {"gateway", "orders", "inventory", "payments", "notifications"}
-pytestmark = pytest.mark.xdist_group("stories")
 
 
 def place(gateway, customer="ann", **headers):
