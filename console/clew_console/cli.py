@@ -6,6 +6,7 @@ import signal
 import sys
 from collections.abc import Sequence
 
+from clew_console import transfer
 from clew_console.console import Addresses, Console
 from clew_console.options import parse_options
 from clew_console.port import PortError
@@ -13,8 +14,11 @@ from clew_console.store.segment import SegmentError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a console until SIGINT or SIGTERM. Return the exit code: 1 when it cannot start."""
-    options = parse_options(sys.argv[1:] if argv is None else argv)
+    """Run a console until SIGINT or SIGTERM, or move a run. Return the exit code: 1 when that cannot be done."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if arguments[:1] in (["export"], ["import"]):
+        return transfer.main(arguments)
+    options = parse_options(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     logging.getLogger("clew_console").setLevel(logging.INFO)
     try:

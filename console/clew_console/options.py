@@ -19,9 +19,12 @@ class Options:
     otlp_grpc_port: int = 4317
     data: Path = Path(".clew/console")
     max_size_bytes: int = DEFAULT_MAX_SIZE_BYTES
+    run: str = ""
 
 
 _DEFAULTS = Options()
+_ABOUT = "Receive OTLP, keep it, look at it."
+_EPILOG = "`clew console export` and `clew console import` move runs to and from files; each has --help."
 
 
 def parse_options(arguments: Sequence[str], environment: Mapping[str, str] = os.environ) -> Options:
@@ -38,17 +41,19 @@ def parse_options(arguments: Sequence[str], environment: Mapping[str, str] = os.
         otlp_grpc_port=found.otlp_grpc_port,
         data=Path(found.data),
         max_size_bytes=found.max_size,
+        run=found.run,
     )
 
 
 def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="clew console", description="Receive OTLP, keep it, look at it.")
+    parser = argparse.ArgumentParser(prog="clew console", description=_ABOUT, epilog=_EPILOG)
     parser.add_argument("--host", default=_DEFAULTS.host, help="address to listen on (default: %(default)s)")
     _port(parser, environment, "--port", _DEFAULTS.port, "of the pages and the read API")
     _port(parser, environment, "--otlp-http-port", _DEFAULTS.otlp_http_port, "of OTLP/HTTP")
     _port(parser, environment, "--otlp-grpc-port", _DEFAULTS.otlp_grpc_port, "of OTLP/gRPC")
-    data = environment.get("CLEW_CONSOLE_DATA") or str(_DEFAULTS.data)
-    parser.add_argument("--data", default=data, metavar="DIR", help="where to keep the data (default: %(default)s)")
+    parser.add_argument(
+        "--data", default=data_default(environment), metavar="DIR", help="where to keep the data (default: %(default)s)"
+    )
     parser.add_argument(
         "--max-size",
         type=_max_size_bytes,
@@ -56,7 +61,15 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         metavar="BYTES",
         help="delete the oldest data beyond this many bytes (default: %(default)s)",
     )
+    run = environment.get("CLEW_CONSOLE_RUN", "")
+    about_run = "keep what comes as a run of this name, or go on with the one there is (CLEW_CONSOLE_RUN)"
+    parser.add_argument("--run", type=str.strip, default=run, metavar="NAME", help=about_run)
     return parser
+
+
+def data_default(environment: Mapping[str, str]) -> str:
+    """Return the data directory where none is named."""
+    return environment.get("CLEW_CONSOLE_DATA") or str(_DEFAULTS.data)
 
 
 def port_variable(option: str) -> str:

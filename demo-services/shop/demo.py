@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
 from shop.child import ChildFailedError
@@ -26,17 +27,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the demo and return its exit code: 0 after Ctrl-C or SIGTERM, 1 when something failed."""
     parser = argparse.ArgumentParser(prog="clew demo", description="Run the shop and the console until Ctrl-C.")
     parser.add_argument("--data", type=Path, default=Path(".clew"), help="directory for data and logs (.clew)")
+    parser.add_argument("--run", default="", metavar="NAME", help="name of this run in the console (demo and the time)")
     arguments = parser.parse_args(argv)
+    name = arguments.run or f"demo {datetime.now():%d %b %Y %H:%M:%S}"  # noqa: DTZ005 - the clock on the wall
     try:
-        return _run(_plan(arguments.data.resolve(), os.environ))
+        return _run(_plan(arguments.data.resolve(), name, os.environ))
     except (PortBusyError, ChildFailedError, ValueError) as error:
         _say(f"error: {error}")
         return 1
 
 
-def _plan(directory: Path, environment: Mapping[str, str]) -> Plan:
+def _plan(directory: Path, run: str, environment: Mapping[str, str]) -> Plan:
     return Plan(
         directory=directory,
+        run=run,
         gateway_port=int(number(environment, "GATEWAY_PORT", 8000)),
         console_port=int(number(environment, "CLEW_CONSOLE_PORT", 8700)),
         otlp_http_port=int(number(environment, "CLEW_CONSOLE_OTLP_HTTP_PORT", 4318)),
@@ -79,7 +83,7 @@ def _stop_signal() -> Iterator[threading.Event]:
 
 def _say_where(shop: Shop) -> None:
     _say("")
-    _say(f"console  {shop.console_url}")
+    _say(f"console  {shop.console_url}   run: {shop.plan.run}")
     _say(f"gateway  {shop.gateway_url}/products")
     _say(f"metrics  {shop.gateway_url}/metrics")
     _say(f"logs     {shop.plan.directory / 'logs'}")

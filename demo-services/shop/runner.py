@@ -34,6 +34,7 @@ class Plan:
     Attributes:
         directory: Holds databases, broker store, console data and `logs/`.
         gateway_port: 0 picks a free one; likewise the console's ports.
+        run: Name of the run the console keeps it as; "" keeps it without a name.
         console: Whether to start the console and send it all signals.
         load_rate: Orders and look-ups a second; 0 starts no load generator.
         replicas: Processes of inventory and of payments each.
@@ -42,6 +43,7 @@ class Plan:
     """
 
     directory: Path
+    run: str = ""
     gateway_port: int = 0
     console: bool = True
     console_port: int = 0
@@ -158,6 +160,7 @@ class Shop:
             "--otlp-http-port": plan.otlp_http_port,
             "--otlp-grpc-port": plan.otlp_grpc_port,
             "--data": plan.directory / "console",
+            **({"--run": plan.run} if plan.run else {}),
         }
         arguments = [str(part) for option in options.items() for part in option]
         command = [sys.executable, "-m", "clew_console", *arguments]

@@ -91,8 +91,16 @@ def start(tmp_path) -> Callable[..., RunningConsole]:
 
 
 @pytest.fixture(scope="session")
-def client_of() -> Callable[[RunningConsole], Client]:
-    return lambda running: Client(running.addresses.ui, running.addresses.otlp_http)
+def client_of() -> Iterator[Callable[[RunningConsole], Client]]:
+    clients = []
+
+    def make(running: RunningConsole) -> Client:
+        clients.append(Client(running.addresses.ui, running.addresses.otlp_http))
+        return clients[-1]
+
+    yield make
+    for client in clients:
+        client.http.close()
 
 
 def _value(value: Any) -> AnyValue:

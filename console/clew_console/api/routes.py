@@ -13,6 +13,7 @@ from starlette.routing import Route
 from clew_console.api import analysis, loki, metrics, tempo
 from clew_console.api.parameters import ParameterError
 from clew_console.api.reply import Reply, json_reply
+from clew_console.api.run_paths import asked
 from clew_console.query.error import QueryError
 from clew_console.search.reader import MAX_QUERY_SECONDS
 from clew_console.store.directory import Directory
@@ -39,9 +40,9 @@ _PATHS: dict[str, Callable[[Directory, Request], Reply]] = {
 }
 
 
-def api_routes(directory: Directory, writer: Writer) -> list[Route]:
+def api_routes(writer: Writer) -> list[Route]:
     """Return the routes of the read API."""
-    routes = [Route(path, _endpoint(directory, answer)) for path, answer in _PATHS.items()]
+    routes = [Route(path, _endpoint(answer)) for path, answer in _PATHS.items()]
     return [Route("/healthz", partial(_health, writer)), *routes]
 
 
@@ -57,12 +58,10 @@ async def _health(writer: Writer, request: Request) -> Reply:
     )
 
 
-def _endpoint(
-    directory: Directory, answer: Callable[[Directory, Request], Reply]
-) -> Callable[[Request], Coroutine[Any, Any, Reply]]:
+def _endpoint(answer: Callable[[Directory, Request], Reply]) -> Callable[[Request], Coroutine[Any, Any, Reply]]:
     async def endpoint(request: Request) -> Reply:
         try:
-            return await run_in_threadpool(answer, directory, request)
+            return await run_in_threadpool(answer, asked(request).directory, request)
         except (QueryError, ParameterError) as error:
             return _failure(400, str(error))
         except sqlite3.OperationalError as error:

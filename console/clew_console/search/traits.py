@@ -7,6 +7,7 @@ and keeps apart what each service says.
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
@@ -23,6 +24,7 @@ TOP_VALUES = 5
 
 _IDENTITIES = frozenset({"request_id", "messaging.message.id", "messaging.message.conversation_id", "thread.id"})
 """Different in every trace by their nature."""
+_OF_A_RUN = frozenset({"service.instance.id", "process.pid", "host.name", "host.id", "container.id"})
 _ENTRIES = (Span.SPAN_KIND_SERVER, Span.SPAN_KIND_CONSUMER)
 _TELLING = ("service.version", "deployment", "error.type", "customer", "tenant", "status_code", "service.instance.id")
 _DULL = ("process.", "server.port", "client.port", "network.", "messaging.", "db.", "thread.", "code.", "rpc.system")
@@ -66,7 +68,7 @@ class Difference:
 
 
 _Sides = tuple[Counter[tuple[Trait, str]], Counter[tuple[Trait, str]]]
-_Services = tuple[Counter[str], Counter[str]]
+_Services = tuple[Counter[str], ...]
 
 
 def compare_traits(directory: Directory, selected: list[bytes], others: list[bytes]) -> list[Difference]:
@@ -75,14 +77,26 @@ def compare_traits(directory: Directory, selected: list[bytes], others: list[byt
     A share is of the traces that have a span of the trait's service at all. Values that only one trace has, as ids do,
     and services that hardly occur on one side say nothing about their attributes.
     """
-    sides = dict.fromkeys(selected, 0) | dict.fromkeys(others, 1)
-    counts: _Sides = (Counter(), Counter())
-    services: _Services = (Counter(), Counter())
-    for trace_id, traits in _traits(directory, set(sides)).items():
-        side = sides[trace_id]
-        counts[side].update(traits)
-        services[side].update({trait.service for trait, _ in traits})
-    return _ranked(counts, services, (max(len(selected), 1), max(len(others), 1)))
+    return compare_stores((directory, selected), (directory, others))
+
+
+Chosen = tuple[Directory, list[bytes]]
+"""A store with the ids of traces in it."""
+
+
+def compare_stores(selected: Chosen, others: Chosen) -> list[Difference]:
+    """Do the same with traces of two stores, or of one."""
+    sides = [_traits(directory, set(trace_ids)).values() for directory, trace_ids in (selected, others)]
+    counts = Counter(chain.from_iterable(sides[0])), Counter(chain.from_iterable(sides[1]))
+    services = tuple(
+        Counter(name for of_trace in side for name in {one.service for one, _ in of_trace}) for side in sides
+    )
+    return _ranked(counts, services, (max(len(selected[1]), 1), max(len(others[1]), 1)))
+
+
+def is_of_a_run(trait: Trait) -> bool:
+    """Tell whether an attribute is different in every run by its nature."""
+    return trait.key in _OF_A_RUN
 
 
 def _ranked(counts: _Sides, services: _Services, traces: tuple[int, int]) -> list[Difference]:

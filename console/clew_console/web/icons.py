@@ -14,6 +14,7 @@ _PATHS = {
     "compare": '<path d="M5.2 2.5v11M10.8 2.5v11M2.2 5.5h3m5.6 5h3"/>',
     "apart": '<circle cx="5.6" cy="8" r="3.6"/><circle cx="10.4" cy="8" r="3.6"/>',
     "logs": '<path d="M2.5 4h11M2.5 8h11M2.5 12h7"/>',
+    "runs": '<path d="M2.5 3.5h11v9h-11zM2.5 6.5h11M6 6.5v6"/>',
     "close": '<path d="m4 4 8 8m0-8-8 8"/>',
     "alert": '<path d="M8 2.2 14.4 13.4H1.6z"/><path d="M8 6.6v3.2m0 1.7v.2"/>',
     "caret": '<path d="m5.5 3.5 4.5 4.5-4.5 4.5"/>',

@@ -8,14 +8,14 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from clew_console.api.run_paths import asked
 from clew_console.query.error import QueryError
 from clew_console.search.extent import newest_ns
 from clew_console.search.logs import label_values
-from clew_console.store.directory import Directory
 from clew_console.web.colours import service_colours
 from clew_console.web.links import address
 from clew_console.web.text import NOTHING, local
-from clew_console.web.time_range import RANGES, Period, period
+from clew_console.web.time_range import DEFAULT_RANGE, RANGES, Period, period
 from clew_console.web.zone import zone_of
 
 THEME_COOKIE = "clew_theme"
@@ -36,8 +36,9 @@ class Page:
 class View:
     """One request for a page: what it asks, of which time, told in which zone."""
 
-    def __init__(self, directory: Directory, request: Request) -> None:
-        self.directory = directory
+    def __init__(self, request: Request) -> None:
+        about = asked(request)
+        self.run, self.directory, self.base = about.run, about.directory, about.base
         self.parameters = request.query_params
         self.path_parameters = request.path_params
         self.path = request.url.path
@@ -47,7 +48,17 @@ class View:
     @cached_property
     def period(self) -> Period:
         """The time the page shows."""
-        return period(self.parameters, self.directory, self.zone)
+        return period(self.parameters, self.directory, self.zone, self.default_range)
+
+    @property
+    def default_range(self) -> str:
+        """The range of a page whose address names none: a run of its own is looked at as a whole."""
+        return "all" if self.base else DEFAULT_RANGE
+
+    @property
+    def wide_range(self) -> str:
+        """The range in which to look for what is like something seen."""
+        return "all" if self.base else "24h"
 
     @cached_property
     def colours(self) -> dict[str, int]:

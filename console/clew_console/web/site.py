@@ -1,8 +1,10 @@
 """The site: pages, their static files and the read API in one application."""
 
+import re
 import sqlite3
 from collections.abc import Callable, Coroutine
 from datetime import tzinfo
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +20,28 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clew_console.api.routes import api_routes, read_failure
-from clew_console.store.directory import Directory
+from clew_console.api.run_files import run_routes
+from clew_console.api.run_paths import RunPaths
+from clew_console.store.runs import Runs
 from clew_console.store.writer import Writer
 from clew_console.web import links, text
 from clew_console.web.charts.plot import spark_area, spark_path
 from clew_console.web.icons import icon, icon_sheet
 from clew_console.web.page import Answer, Page, View
-from clew_console.web.pages import changed, compare, logs, metrics, overview, service_map, suggest, trace, traces
+from clew_console.web.pages import (
+    changed,
+    compare,
+    logs,
+    metrics,
+    overview,
+    run_compare,
+    run_list,
+    service_map,
+    suggest,
+    trace,
+    traces,
+)
+from clew_console.web.run_summaries import Summaries
 
 _PATHS: dict[str, Answer] = {
     "/": overview.page,
@@ -38,6 +55,11 @@ _PATHS: dict[str, Answer] = {
     "/changed": changed.page,
     "/suggest": suggest.answer,
 }
+_RUN_PATHS: dict[str, Callable[[Summaries, View], Page | Response]] = {
+    "/runs": run_list.page,
+    "/runs/compare": run_compare.page,
+}
+_OWN_ADDRESS = re.compile(r'(\shref=")/(?!static/|runs?[/"?])')
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -49,12 +71,15 @@ _HEADERS = {
 }
 
 
-def site(directory: Directory, writer: Writer, otlp_url: str) -> ASGIApp:
+def site(runs: Runs, writer: Writer, otlp_url: str) -> ASGIApp:
     """Return the ASGI application; `otlp_url` is what empty pages tell to send to."""
     templates = _templates(otlp_url)
-    routes = [Route(path, _endpoint(directory, templates, answer)) for path, answer in _PATHS.items()]
+    routes = [Route(path, _endpoint(templates, answer)) for path, answer in _PATHS.items()]
+    summaries = Summaries(runs)
+    of_runs = [Route(path, _endpoint(templates, partial(answer, summaries))) for path, answer in _RUN_PATHS.items()]
     static = Mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
-    return _SafeHeaders(Starlette(routes=[*routes, *api_routes(directory, writer), static]))
+    app = Starlette(routes=[*routes, *of_runs, *api_routes(writer), *run_routes(runs), static])
+    return _SafeHeaders(RunPaths(app, runs))
 
 
 def _templates(otlp_url: str) -> Environment:
@@ -92,11 +117,9 @@ def _in_zone(write: Callable[[int, tzinfo], str]) -> Callable[[Context, int], st
     return in_zone
 
 
-def _endpoint(
-    directory: Directory, templates: Environment, answer: Answer
-) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+def _endpoint(templates: Environment, answer: Answer) -> Callable[[Request], Coroutine[Any, Any, Response]]:
     def render(request: Request) -> Response:
-        view = View(directory, request)
+        view = View(request)
         try:
             page = answer(view)
             if isinstance(page, Response):
@@ -105,12 +128,17 @@ def _endpoint(
         except sqlite3.OperationalError as error:
             page = Page("missing.html", {"message": read_failure(error)}, 503)
             html = templates.get_template(page.template).render(view=view, path=view.path, **page.values)
-        return HTMLResponse(html, page.code)
+        return HTMLResponse(_based(html, view.base), page.code)
 
     async def endpoint(request: Request) -> Response:
         return await run_in_threadpool(render, request)
 
     return endpoint
+
+
+def _based(html: str, base: str) -> str:
+    """Put what a run's addresses begin with before the page's own; text in the page has no raw quotes to match."""
+    return _OWN_ADDRESS.sub(rf"\1{base}/", html) if base else html
 
 
 class _SafeHeaders:

@@ -62,13 +62,13 @@ class Period:
         return steps(TimeRange(self.start_ns, self.end_ns), most)
 
 
-def period(parameters: Mapping[str, str], directory: Directory, zone: tzinfo) -> Period:
-    """Return the period of the parameters `from` and `to`, or of `range`; 1h for what is missing or not understood."""
+def period(parameters: Mapping[str, str], directory: Directory, zone: tzinfo, default: str = DEFAULT_RANGE) -> Period:
+    """Return the period of the parameters `from` and `to`, or of `range`; the default for what is not understood."""
     start_ns, end_ns = (_moment_ns(parameters.get(name, ""), zone) for name in ("from", "to"))
     if start_ns is not None and end_ns is not None and start_ns < end_ns:
         return Period(start_ns, end_ns)
-    name = parameters.get("range", DEFAULT_RANGE)
-    name = name if name in RANGES else DEFAULT_RANGE
+    name = parameters.get("range", default)
+    name = name if name in RANGES else default
     now_ns = time.time_ns()
     if name == "all":
         known = extent(directory) or (now_ns - 3600 * 10**9, now_ns)

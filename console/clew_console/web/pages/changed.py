@@ -36,8 +36,13 @@ def page(view: View) -> Page:
         return Page("changed.html", values)
     ids = [[one.trace_id for one in side[:COMPARED]] for side in (selection.selected, selection.others)]
     differences = compare_traits(view.directory, *ids)
-    sections = [(title, about, _of(differences, scope)) for scope, title, about in SECTIONS if _of(differences, scope)]
-    return Page("changed.html", {**values, "sections": sections, "findings": _findings(differences)})
+    return Page("changed.html", {**values, "sections": sections(differences), "findings": _findings(differences)})
+
+
+def sections(differences: Sequence[Difference]) -> list[tuple[str, str, list[Difference]]]:
+    """Return title, explanation and differences of each kind there is."""
+    found = ((title, about, _of(differences, scope)) for scope, title, about in SECTIONS)
+    return [section for section in found if section[2]]
 
 
 def _of(differences: Sequence[Difference], scope: str) -> list[Difference]:

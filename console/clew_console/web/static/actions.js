@@ -52,7 +52,7 @@ function offer(row, query) {
   const filter = document.createElement("a");
   const address = new URL(location.href);
   const time = [...address.searchParams].filter(([key]) => ["range", "from", "to"].includes(key));
-  filter.href = `/logs?${new URLSearchParams([["query", `${query} | ${label}=${quoted(value)}`], ...time])}`;
+  filter.href = `${document.body.dataset.base}/logs?${new URLSearchParams([["query", `${query} | ${label}=${quoted(value)}`], ...time])}`;
   for (const [one, name, text] of [[copyButton, "copy", `Copy ${label}`], [filter, "filter", `Only lines with this ${label}`]]) {
     one.className = "act";
     one.title = text;

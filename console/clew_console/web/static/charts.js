@@ -130,7 +130,7 @@ function zoomed(from, to) {
 
 function ask(figure, event, data, share, at) {
   const value = (part) => data.low * (data.high / data.low) ** (1 - part) / 1e6;
-  const apart = new URL("/changed", location.href);
+  const apart = new URL(`${document.body.dataset.base}/changed`, location.href);
   const query = new URL(location.href).searchParams;
   for (const key of ["range", "from", "to", "q"]) if (query.has(key)) apart.searchParams.set(key, query.get(key));
   const limits = { least: Math.floor(value(share.y2)), most: Math.ceil(value(share.y1)), since: at(share.x1), until: at(share.x2) };

@@ -7,7 +7,7 @@ async function suggestions() {
   if (!known) {
     const time = new URL(location.href).searchParams;
     const asked = new URLSearchParams([...time].filter(([key]) => ["range", "from", "to"].includes(key)));
-    known = fetch(`/suggest?${asked}`).then((answer) => answer.json()).catch(() => ({ traceql: {}, logql: { selector: {}, line: {} } }));
+    known = fetch(`${document.body.dataset.base}/suggest?${asked}`).then((answer) => answer.json()).catch(() => ({ traceql: {}, logql: { selector: {}, line: {} } }));
   }
   return known;
 }

@@ -6,3 +6,4 @@ import "./complete.js";
 import "./trace.js";
 import "./keyboard.js";
 import "./live.js";
+import "./runs.js";

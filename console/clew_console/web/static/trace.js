@@ -75,7 +75,7 @@ async function open(id, how) {
     history[how === "push" ? "pushState" : "replaceState"](null, "", address);
   }
   state.wanted = id;
-  const answer = await fetch(`/trace/${body().dataset.trace}/span/${id}`);
+  const answer = await fetch(`${document.body.dataset.base}/trace/${body().dataset.trace}/span/${id}`);
   if (!answer.ok || state.wanted !== id) return;
   const panel = new DOMParser().parseFromString(await answer.text(), "text/html").querySelector(".panel");
   document.getElementById("panel").replaceChildren(document.importNode(panel, true));

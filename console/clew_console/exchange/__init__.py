@@ -1,0 +1,1 @@
+"""Runs as files: out of the store, and back into one."""
