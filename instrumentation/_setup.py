@@ -4,12 +4,11 @@ import asyncio
 import importlib
 import sys
 from collections.abc import Callable, Mapping
-from functools import partial
-from importlib.util import find_spec
 from time import monotonic
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from instrumentation import _frameworks, _providers
+from instrumentation import _libraries, _providers
+from instrumentation._applications import Applications, application
 from instrumentation._exit import at_exit
 from instrumentation._exports import Discard, Exports, Identity
 from instrumentation.diagnostics import Diagnostics
@@ -18,7 +17,8 @@ from instrumentation.guard import Guard
 from instrumentation.importing import when_imported
 from instrumentation.integrations import process
 from instrumentation.integrations.asgi import FASTAPI_MARKS, ASGIApp, AsgiMiddleware, FindRoute, no_route
-from instrumentation.integrations.contrib import ALL, OURS, Contrib, normalised
+from instrumentation.integrations.contrib import Contrib
+from instrumentation.integrations.passing import PassingAsgi, PassingWsgi, passes
 from instrumentation.integrations.wsgi import FindWsgiRoute, WSGIApp, WsgiMiddleware, no_wsgi_route
 from instrumentation.sampling import sampler
 from instrumentation.settings import Settings
@@ -26,28 +26,12 @@ from instrumentation.signals.console import render_console
 from instrumentation.signals.ecs import EcsRender
 from instrumentation.signals.log import LogEmitter, Render
 from instrumentation.signals.metric import MetricStore
+from instrumentation.signals.passed import PassingTracers
 from instrumentation.signals.signals import Signals
 from instrumentation.signals.span import SpanSettings
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
-
     from instrumentation.sdk.plug import Plugs
-
-INTEGRATIONS = {
-    "logging": "instrumentation.integrations.logging",
-    "structlog": "instrumentation.integrations.structlog",
-    "httpx": "instrumentation.integrations.httpx",
-    "grpc": "instrumentation.integrations.grpc",
-    "faststream": "instrumentation.integrations.faststream",
-    "sqlalchemy": "instrumentation.integrations.sqlalchemy",
-    "threading": "instrumentation.integrations.threads",
-    "anyio": "instrumentation.integrations.anyio",
-}
-"""Library, and the module whose `install(signals)` instruments it once the library is imported."""
-
-SERVED = ("asgi", "starlette", "fastapi", "wsgi", "flask", "django")
-"""Frameworks that the kit observes from the outside, by wrapping the application."""
 
 _active: list["Telemetry"] = []
 """The one set-up of this process, if it is on: OpenTelemetry's globals allow no second."""
@@ -69,6 +53,7 @@ class Telemetry:
         self._guard = Guard(self._diagnostics)
         self._plugs = self._plug_in()
         self._signals = self._make_signals()
+        self._applications = Applications(self, self._diagnostics.line)
         self._process = process.register(self._store)
         self._wire()
 
@@ -78,7 +63,7 @@ class Telemetry:
 
     def wsgi(self, app: WSGIApp) -> WSGIApp:
         """Wrap a plain WSGI application; its routes are unknown, so metrics and spans have no `http.route`."""
-        return self._around_wsgi(app, no_wsgi_route, lambda: False)
+        return self.surround_wsgi(app, no_wsgi_route, lambda: False)
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Deliver everything that is queued.
@@ -112,6 +97,7 @@ class Telemetry:
 
     def uninstrument(self) -> None:
         """Give every library, logger and application back as it was, then shut down."""
+        self._applications.undo()
         while self._undos:
             self._undos.pop()()
         if self in _active:
@@ -129,67 +115,29 @@ class Telemetry:
 
     def wrap(self, app: object) -> None:
         """Instrument an application in place, of FastAPI, Starlette, Flask or Django; if it is already, it stays so."""
-        framework = _frameworks.wsgi_framework(app)
-        if framework is None:
-            self._wrap_asgi(cast("Starlette", app))
-        elif not framework.is_wrapped(app):
-            self._undos.append(framework.wrap(app, self._around_wsgi))
-
-    def _around_wsgi(self, app: WSGIApp, find_route: FindWsgiRoute, serves_metrics: Callable[[], bool]) -> WSGIApp:
-        def scrape_page(accept: str) -> tuple[bytes, str] | None:
-            return None if serves_metrics() else self.page(accept)
-
-        return app if _providers.has_foreign_tracers() else WsgiMiddleware(app, self._signals, find_route, scrape_page)
-
-    def _wrap_asgi(self, app: "Starlette") -> None:
-        starlette = importlib.import_module("instrumentation.integrations.starlette")
-        if starlette.is_wrapped(app):
-            return
-        expand: Any = starlette.as_they_are
-        marks: Mapping[str, None] = {}
-        if "fastapi" in sys.modules:
-            fastapi = importlib.import_module("instrumentation.integrations.fastapi")
-            if fastapi.is_fastapi(app):
-                if fastapi.has_own_telemetry(app):
-                    self._diagnostics.line("fastapi", "an app made with telemetry= observes its requests itself")
-                    return
-                expand, marks = fastapi.expand, FASTAPI_MARKS
-        index = starlette.RouteIndex(app, expand)
-        hooks = _Hooks(self, serves_metrics=index.serves("/metrics"))
-
-        def around(inner: ASGIApp) -> ASGIApp:
-            return self._middleware(inner, hooks, index, marks)
-
-        self._undos.append(starlette.wrap(app, around))
+        self._applications.wrap(app)
 
     def wrap_new_applications(self) -> None:
         """Instrument every application that is made from now on, for code that cannot call us."""
-        for module, name in (("starlette.applications", "Starlette"), ("fastapi", "FastAPI")):
-            self._undos.append(when_imported(module, partial(self._wrap_class, module, name)))
-        for framework in _frameworks.WSGI_FRAMEWORKS:
-            self._undos.append(when_imported(framework.module, partial(self._wrap_wsgi_class, framework)))
+        self._applications.wrap_new()
 
-    def _wrap_wsgi_class(self, framework: _frameworks.Framework) -> None:
-        self._undos.append(_frameworks.wrap_new_wsgi(framework, self.wrap))
-
-    def _wrap_fastapi_when_called(self) -> None:
-        """Instrument applications that nobody handed to us: else FastAPI's own telemetry would feed our providers."""
-        starlette = importlib.import_module("instrumentation.integrations.starlette")
-        importlib.import_module("instrumentation.integrations.fastapi")
-        self._undos.append(starlette.wrap_when_called(sys.modules["fastapi"].FastAPI, self.wrap))
-
-    def _wrap_class(self, module: str, name: str) -> None:
-        starlette = importlib.import_module("instrumentation.integrations.starlette")
-        if module == "fastapi":  # it makes an application to learn the defaults from, which must not be wrapped
-            importlib.import_module("instrumentation.integrations.fastapi")
-        self._undos.append(starlette.wrap_new(getattr(sys.modules[module], name), self.wrap))
-
-    def _middleware(
-        self, inner: ASGIApp, hooks: "_Hooks", find_route: FindRoute, marks: Mapping[str, object]
+    def surround_asgi(
+        self, inner: ASGIApp, find_route: FindRoute, marks: Mapping[str, object], serves_metrics: bool
     ) -> ASGIApp:
+        """Return what observes an ASGI application; beside a foreign provider the application itself."""
         if _providers.has_foreign_tracers():
             return inner
-        return AsgiMiddleware(inner, self._signals, hooks, find_route, marks)
+        return AsgiMiddleware(inner, self._signals, _Hooks(self, serves_metrics=serves_metrics), find_route, marks)
+
+    def surround_wsgi(self, inner: WSGIApp, find_route: FindWsgiRoute, serves_metrics: Callable[[], bool]) -> WSGIApp:
+        """Return what observes a WSGI application, likewise."""
+
+        def scrape_page(accept: str) -> tuple[bytes, str] | None:
+            return None if serves_metrics() else self.page(accept)
+
+        if _providers.has_foreign_tracers():
+            return inner
+        return WsgiMiddleware(inner, self._signals, find_route, scrape_page)
 
     def _make_signals(self) -> Signals:
         settings = self.settings
@@ -248,15 +196,15 @@ class Telemetry:
 
     def _wire(self) -> None:
         self._undos.append(self._process.undo)
-        disabled = {normalised(name) for name in self.settings.disabled_instrumentations}
-        for library, module in INTEGRATIONS.items():
-            if find_spec(library) is not None and not disabled & {library, ALL, *_names_of(library)}:
-                self._undos.append(when_imported(library, partial(self._install, library, module)))
+        _libraries.install(_libraries.INTEGRATIONS, self._signals, self._undos)
         if self.settings.contrib and not _providers.has_foreign_tracers():
-            contrib = Contrib((*INTEGRATIONS, *SERVED), disabled, self._guard, self._diagnostics.line)
+            ours = (*_libraries.INTEGRATIONS, *_libraries.SERVED)
+            disabled = self.settings.disabled_instrumentations
+            contrib = Contrib(ours, disabled, self._guard, self._diagnostics.line)
             self._undos.append(contrib.undo)
             contrib.install(when_imported)
-        self._undos.append(when_imported("fastapi", self._wrap_fastapi_when_called))
+        # Else FastAPI's own telemetry would feed our providers.
+        self._applications.wrap_fastapi_when_called()
         self._undos.append(at_exit(self._shutdown_at_exit))
         if "prometheus" in self.settings.metrics.exporters:
             self._serve_metrics()
@@ -274,12 +222,6 @@ class Telemetry:
 
     def _shutdown_at_exit(self) -> None:
         self.shutdown()
-
-    def _install(self, library: str, module: str) -> None:
-        try:
-            self._undos.append(importlib.import_module(module).install(self._signals))
-        except Exception as error:
-            self._guard.caught(f"integration of {library}", error)
 
     def _serve_metrics(self) -> None:
         host, port = self.settings.prometheus_host, self.settings.prometheus_port
@@ -320,16 +262,41 @@ class _Hooks:
 
 
 class _Off(Telemetry):
-    """The set-up of a process in which `OTEL_SDK_DISABLED` is true: emits nothing, changes nothing."""
+    """The set-up of a process in which `OTEL_SDK_DISABLED` is true: emits nothing, but lets context go through.
+
+    The specification says so: the variable has no effect on propagators.
+    """
 
     def __init__(self, settings: Settings) -> None:  # pyright: ignore[reportMissingSuperCall] there is nothing to set up
         self.settings = settings
+        self._undos = []
+        self._applications = Applications(self, lambda key, message: None)
+        self._passes = passes(settings.propagators)
+        if self._passes:
+            signals = Signals(settings, PassingTracers(), MetricStore(), LogEmitter("", None, None))
+            _libraries.install(_libraries.CARRYING, signals, self._undos)
 
     def asgi(self, app: ASGIApp) -> ASGIApp:
-        return app
+        return PassingAsgi(app, self.settings.trust) if self._passes else app
 
     def wsgi(self, app: WSGIApp) -> WSGIApp:
-        return app
+        return PassingWsgi(app, self.settings.trust) if self._passes else app
+
+    def wrap(self, app: object) -> None:
+        if self._passes:
+            super().wrap(app)
+
+    def wrap_new_applications(self) -> None:
+        if self._passes:
+            super().wrap_new_applications()
+
+    def surround_asgi(
+        self, inner: ASGIApp, find_route: FindRoute, marks: Mapping[str, object], serves_metrics: bool
+    ) -> ASGIApp:
+        return self.asgi(inner)
+
+    def surround_wsgi(self, inner: WSGIApp, find_route: FindWsgiRoute, serves_metrics: Callable[[], bool]) -> WSGIApp:
+        return self.wsgi(inner)
 
     def flush(self, timeout: float = 5.0) -> bool:
         return True
@@ -337,18 +304,8 @@ class _Off(Telemetry):
     def shutdown(self, timeout: float | None = None) -> bool:
         return True
 
-    def uninstrument(self) -> None:
-        if self in _active:
-            _active.remove(self)
-
     def ledger(self) -> dict[str, Any]:
         return {}
-
-    def wrap(self, app: object) -> None:
-        return
-
-    def wrap_new_applications(self) -> None:
-        return
 
 
 def instrument(
@@ -367,7 +324,7 @@ def instrument(
         TypeError: `target` is neither None nor such an application.
         ValueError: A setting given in code is out of its range.
     """
-    app = _application(target)
+    app = application(target)
     if not _active:
         if settings is None:
             settings = Settings.from_env(service_name=service_name)
@@ -382,22 +339,3 @@ def instrument(
 def instrument_process() -> None:
     """Wire a process that does not call `instrument` itself, for `clew run`."""
     instrument().wrap_new_applications()
-
-
-def _names_of(library: str) -> set[str]:
-    """Return the names by which OpenTelemetry's own instrumentations know a library of the kit."""
-    return {name for name, ours in OURS.items() if ours == library}
-
-
-def _application(target: object) -> object:
-    if target is None or _frameworks.wsgi_framework(target) is not None:
-        return target
-    if "starlette.applications" in sys.modules:
-        starlette = sys.modules["starlette.applications"].Starlette
-        if isinstance(target, starlette):
-            return target
-    kind = f"{type(target).__module__}.{type(target).__qualname__}"
-    raise TypeError(
-        f"instrument() takes an application of FastAPI, Starlette, Flask or Django, not {kind}; "
-        "for a plain ASGI callable use: app = instrument().asgi(app), for a plain WSGI callable: instrument().wsgi(app)"
-    )

@@ -232,6 +232,8 @@ def outgoing_headers(span: Span | None = None, context: Context | None = None) -
             headers["tracestate"] = identity.trace_state
         request_id = identity.request_id
     entries = dict(otel_baggage.get_all(context))
+    if not request_id and REQUEST_ID in entries:
+        request_id = sane_request_id(_as_bytes(str(entries[REQUEST_ID])))
     if request_id:
         entries.setdefault(REQUEST_ID, request_id)
         headers[REQUEST_ID_HEADER] = request_id

@@ -200,7 +200,7 @@ def test_disabled_emits_nothing(run, otlp_sink):
     app = FastAPI()
     telemetry = instrument(app)
     with span("work"): get_logger().info("hello")
-    assert telemetry.flush() and telemetry.ledger() == {} and type(app) is FastAPI
+    assert telemetry.flush() and telemetry.ledger() == {}
     """
     status, _, err = run(code, OTEL_SDK_DISABLED="true")
     assert (status, err, otlp_sink.requests) == (0, "", [])

@@ -5,7 +5,7 @@ A protocol caches a Repeated for each combination of labels that it has seen, so
 
 from collections.abc import Mapping
 from contextvars import Token
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from opentelemetry import baggage as otel_baggage
 from opentelemetry import context as otel_context
@@ -29,6 +29,7 @@ from instrumentation.context import (
 )
 from instrumentation.encode import span as encode
 from instrumentation.signals.metric import Histogram, HistogramCell
+from instrumentation.signals.passed import PassedSpan
 from instrumentation.signals.span import Span, Tracer
 
 MAX_REPEATED = 4096
@@ -136,6 +137,9 @@ def enter(
     span = tracer.start(name, kind, remote if trust == "continue" else None)
     if span is None:
         return None
+    if isinstance(span, PassedSpan):
+        span, context = _passed(trust, remote, entries, request_id, context)
+        return span, otel_context.attach(context)
     if remote is not None and trust == "link":
         span.add_link(as_span_context(remote))
     span.request_id = request_id or new_request_id()
@@ -143,6 +147,22 @@ def enter(
     if entries and trust == "continue":
         context = with_baggage(context, entries)
     return span, otel_context.attach(set_span_in_context(span, context))
+
+
+def passed_context(trust: str, headers: Mapping[str, str]) -> Context:
+    """Return the context of an incoming call while the SDK is disabled; arguments as of `enter`."""
+    return _passed(trust, *incoming(headers), None)[1]
+
+
+def _passed(
+    trust: str, remote: Parent | None, entries: Mapping[str, str], request_id: str, context: Context | None
+) -> tuple[Any, Context]:
+    """Return what stands for the caller's span, and a context with it and the baggage, in which is the request ID."""
+    trusted = trust == "continue"
+    span = PassedSpan(remote if trusted else None)
+    span.request_id = request_id
+    carried = {**(entries if trusted else {}), **({semconv.REQUEST_ID: request_id} if request_id else {})}
+    return span, set_span_in_context(span, with_baggage(Context() if context is None else context, carried))
 
 
 def request_id_attribute(span: Span) -> bytes:
@@ -154,7 +174,7 @@ def enter_ignored(tracer: Tracer) -> Token[Context] | None:
     """Make the current context one in which nothing is traced, for health checks; None while the kit is off."""
     ids = new_ids()
     span = tracer.start("ignored", SpanKind.SERVER, Parent(ids[:16], ids[16:], sampled=False))
-    if span is None:
+    if span is None or isinstance(span, PassedSpan):
         return None
     span.sampled = False
     return otel_context.attach(set_span_in_context(span, Context()))

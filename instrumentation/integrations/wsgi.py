@@ -71,8 +71,7 @@ class WsgiMiddleware:
         if path in PROBES or path == METRICS_PATH:
             return self._unobserved(environ, start_response, path)
         try:
-            headers = [(name, environ[key].encode("latin-1")) for key, name in _CARRIED if key in environ]
-            started = self._http.start(environ["REQUEST_METHOD"], headers)
+            started = self._http.start(environ["REQUEST_METHOD"], carried(environ))
         except Exception as error:
             self._guard.caught("wsgi start", error)
             started = None
@@ -144,15 +143,11 @@ class _Response:
         return self._start_response(status, headers, exc_info) if exc_info else self._start_response(status, headers)
 
     def observed(self, body: Iterable[bytes]) -> Iterable[bytes]:
-        """Return what the server is to iterate.
-
-        A list is there as a whole. A server knows its own file wrapper by its class, and sends such a file by itself.
-        """
-        wrapper = self._environ.get("wsgi.file_wrapper")
-        if isinstance(body, list | tuple) or (isinstance(wrapper, type) and isinstance(body, wrapper)):
+        """Return what the server is to iterate."""
+        if is_whole(body, self._environ):
             self.finish(None)
             return body
-        return _Body(body, self, self._context)
+        return Body(body, self._context, self)
 
     def finish(self, exception: BaseException | None) -> None:
         """End the span."""
@@ -169,16 +164,22 @@ class _Response:
             self._guard.caught("wsgi finish", error)
 
 
-class _Body:
-    """A response's iterable, each of whose parts is made with the span current."""
+class Body:
+    """A response's iterable, each of whose parts is made in the request's context.
 
-    def __init__(self, body: Iterable[bytes], response: _Response, context: Context) -> None:
+    Args:
+        body: Of the application.
+        context: Of the request.
+        response: Told of each part and of the end.
+    """
+
+    def __init__(self, body: Iterable[bytes], context: Context, response: _Response | None = None) -> None:
         self._body = body
         self._parts: Iterator[bytes] | None = None
         self._response = response
         self._context = context
 
-    def __iter__(self) -> "Iterator[bytes]":
+    def __iter__(self) -> Iterator[bytes]:
         return self
 
     def __next__(self) -> bytes:
@@ -190,11 +191,12 @@ class _Body:
         except StopIteration:
             raise
         except BaseException as exception:
-            self._response.finish(exception)
+            self._finish(exception)
             raise
         finally:
             otel_context.detach(token)
-        self._response.parts += 1
+        if self._response is not None:
+            self._response.parts += 1
         return part
 
     def close(self) -> None:
@@ -205,11 +207,29 @@ class _Body:
             if close is not None:
                 close()
         except BaseException as exception:
-            self._response.finish(exception)
+            self._finish(exception)
             raise
         finally:
             otel_context.detach(token)
-            self._response.finish(None)
+            self._finish(None)
+
+    def _finish(self, exception: BaseException | None) -> None:
+        if self._response is not None:
+            self._response.finish(exception)
+
+
+def carried(environ: Environ) -> list[tuple[bytes, bytes]]:
+    """Return the headers that the kit reads."""
+    return [(name, environ[key].encode("latin-1")) for key, name in _CARRIED if key in environ]
+
+
+def is_whole(body: Iterable[bytes], environ: Environ) -> bool:
+    """Tell whether nothing of the application runs when the server iterates the body.
+
+    A server knows its own file wrapper by its class, and sends such a file by itself.
+    """
+    wrapper = environ.get("wsgi.file_wrapper")
+    return isinstance(body, list | tuple) or (isinstance(wrapper, type) and isinstance(body, wrapper))
 
 
 def path_of(environ: Environ) -> str:

@@ -1,0 +1,160 @@
+"""Web applications: recognise each kind, and put something around it in place."""
+
+import importlib
+import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+
+from instrumentation.importing import when_imported
+from instrumentation.integrations.asgi import FASTAPI_MARKS, ASGIApp, FindRoute
+from instrumentation.integrations.wsgi import FindWsgiRoute, WSGIApp
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+
+class Framework(NamedTuple):
+    """A WSGI framework, whose applications can be wrapped in place.
+
+    Attributes:
+        module: Where its application class is.
+        name: Of that class.
+        integration: Module with `is_wrapped(app)` and `wrap(app, around)`.
+    """
+
+    module: str
+    name: str
+    integration: str
+
+
+WSGI_FRAMEWORKS = (
+    Framework("flask", "Flask", "instrumentation.integrations.flask"),
+    Framework("django.core.handlers.wsgi", "WSGIHandler", "instrumentation.integrations.django"),
+)
+
+
+class Surround(Protocol):
+    """What is put around applications."""
+
+    def surround_asgi(
+        self, inner: ASGIApp, find_route: FindRoute, marks: Mapping[str, object], serves_metrics: bool
+    ) -> ASGIApp:
+        """Return what serves in the place of an application; `serves_metrics`: whether it has `/metrics` itself."""
+        ...
+
+    def surround_wsgi(self, inner: WSGIApp, find_route: FindWsgiRoute, serves_metrics: Callable[[], bool]) -> WSGIApp:
+        """Return what serves in the place of an application."""
+        ...
+
+
+class Applications:
+    """Wraps applications, and gives them back.
+
+    Args:
+        surround: What is put around them.
+        tell: Takes a key and a message for people.
+    """
+
+    def __init__(self, surround: Surround, tell: Callable[[str, str], None]) -> None:
+        self._surround = surround
+        self._tell = tell
+        self._undos: list[Callable[[], None]] = []
+
+    def undo(self) -> None:
+        """Give all back as they were."""
+        while self._undos:
+            self._undos.pop()()
+
+    def wrap(self, app: object) -> None:
+        """Wrap an application of FastAPI, Starlette, Flask or Django in place; if it is already, it stays so."""
+        framework = _wsgi_framework(app)
+        if framework is None:
+            self._wrap_starlette(cast("Starlette", app))
+        elif not framework.is_wrapped(app):
+            self._undos.append(framework.wrap(app, self._surround.surround_wsgi))
+
+    def wrap_new(self) -> None:
+        """Wrap every application that is made from now on, for code that cannot call us."""
+        for module, name in (("starlette.applications", "Starlette"), ("fastapi", "FastAPI")):
+            self._undos.append(when_imported(module, partial(self._wrap_new_starlette, module, name)))
+        for framework in WSGI_FRAMEWORKS:
+            self._undos.append(when_imported(framework.module, partial(self._wrap_new_wsgi, framework)))
+
+    def wrap_fastapi_when_called(self) -> None:
+        """Wrap FastAPI applications that nobody handed to us, when they are first called."""
+        self._undos.append(when_imported("fastapi", self._wrap_fastapi_when_called))
+
+    def _wrap_starlette(self, app: "Starlette") -> None:
+        starlette = importlib.import_module("instrumentation.integrations.starlette")
+        if starlette.is_wrapped(app):
+            return
+        expand: Any = starlette.as_they_are
+        marks: Mapping[str, None] = {}
+        if "fastapi" in sys.modules:
+            fastapi = importlib.import_module("instrumentation.integrations.fastapi")
+            if fastapi.is_fastapi(app):
+                if fastapi.has_own_telemetry(app):
+                    self._tell("fastapi", "an app made with telemetry= observes its requests itself")
+                    return
+                expand, marks = fastapi.expand, FASTAPI_MARKS
+        index = starlette.RouteIndex(app, expand)
+        serves_metrics = index.serves("/metrics")
+
+        def around(inner: ASGIApp) -> ASGIApp:
+            return self._surround.surround_asgi(inner, index, marks, serves_metrics)
+
+        self._undos.append(starlette.wrap(app, around))
+
+    def _wrap_fastapi_when_called(self) -> None:
+        starlette = importlib.import_module("instrumentation.integrations.starlette")
+        importlib.import_module("instrumentation.integrations.fastapi")
+        self._undos.append(starlette.wrap_when_called(sys.modules["fastapi"].FastAPI, self.wrap))
+
+    def _wrap_new_starlette(self, module: str, name: str) -> None:
+        starlette = importlib.import_module("instrumentation.integrations.starlette")
+        if module == "fastapi":  # it makes an application to learn the defaults from, which must not be wrapped
+            importlib.import_module("instrumentation.integrations.fastapi")
+        self._undos.append(starlette.wrap_new(getattr(sys.modules[module], name), self.wrap))
+
+    def _wrap_new_wsgi(self, framework: Framework) -> None:
+        kind: Any = getattr(sys.modules[framework.module], framework.name)
+        original = kind.__init__
+
+        def initialise(app: object, *args: Any, **options: Any) -> None:
+            original(app, *args, **options)
+            self.wrap(app)
+
+        def undo() -> None:
+            kind.__init__ = original
+
+        kind.__init__ = initialise
+        self._undos.append(undo)
+
+
+def application(target: object) -> object:
+    """Return what `wrap` takes.
+
+    Raises:
+        TypeError: it takes no such thing; the message names what to do instead.
+    """
+    if target is None or _wsgi_framework(target) is not None:
+        return target
+    if "starlette.applications" in sys.modules:
+        starlette = sys.modules["starlette.applications"].Starlette
+        if isinstance(target, starlette):
+            return target
+    kind = f"{type(target).__module__}.{type(target).__qualname__}"
+    raise TypeError(
+        f"instrument() takes an application of FastAPI, Starlette, Flask or Django, not {kind}; "
+        "for a plain ASGI callable use: app = instrument().asgi(app), for a plain WSGI callable: instrument().wsgi(app)"
+    )
+
+
+def _wsgi_framework(app: object) -> Any:
+    """Return the integration that can wrap the application, without importing any framework; None if there is none."""
+    for framework in WSGI_FRAMEWORKS:
+        kind = getattr(sys.modules.get(framework.module), framework.name, None)
+        if kind is not None and isinstance(app, kind):
+            return importlib.import_module(framework.integration)
+    return None
