@@ -48,6 +48,7 @@ def _framed(*parts):
         (_framed((0, 2, b"{}"), (9, 0, b"")), "not where it belongs"),
         (_framed((0, 2, b"{}"), (1, 1 << 31, b"")), "larger than any"),
     ],
+    ids=range(11),  # the data holds the time of its making
 )
 def test_a_broken_file_is_refused_with_the_reason(data, reason):
     """Not gzip, another format or version, cut short, changed, longer: each is told apart."""
