@@ -73,11 +73,11 @@ class Console:
             self._sockets.append(listen(options.host, options.port, "--port"))
             self._sockets.append(listen(options.host, options.otlp_http_port, "--otlp-http-port"))
             self._grpc_port = self._reserve_grpc(options)
-            self._runs = Runs(options.data, options.max_size_bytes, options.run)
+            self.runs = Runs(options.data, options.max_size_bytes, options.run)
         except BaseException:
             self._close_sockets()
             raise
-        self._directory = self._runs.directory
+        self._directory = self.runs.directory
         self._writer = Writer(self._directory)
         ui, otlp = (self._url(one.getsockname()[1]) for one in self._sockets)
         grpc = self._url(self._grpc_port) if self._grpc_port is not None else None
@@ -97,6 +97,11 @@ class Console:
         for one in self._sockets:
             one.close()
 
+    @property
+    def written_rows(self) -> int:
+        """Spans, log records and points stored so far."""
+        return self._writer.written_rows
+
     async def run(self, stop: asyncio.Event, ready: Callable[[Addresses], None]) -> None:
         """Serve until `stop` is set, then answer what is running, write what is queued and return."""
         self._writer.start()
@@ -105,12 +110,12 @@ class Console:
         finally:
             self._close_sockets()
             is_flushed = await asyncio.to_thread(self._writer.stop, FLUSH_SECONDS)
-            self._runs.close()
+            self.runs.close()
             if not is_flushed:
                 logger.error("the last telemetry could not be written within %.0f s", FLUSH_SECONDS)
 
     async def _serve(self, stop: asyncio.Event, ready: Callable[[Addresses], None]) -> None:
-        apps = (site(self._runs, self._writer, self.addresses.otlp_http), otlp_app(self._writer))
+        apps = (site(self.runs, self._writer, self.addresses.otlp_http), otlp_app(self._writer))
         servers = [_server(HostCheck(app) if is_loopback(self._host) else app) for app in apps]
         async with asyncio.TaskGroup() as tasks:
             for server, one in zip(servers, self._sockets, strict=True):
@@ -118,7 +123,7 @@ class Console:
             grpc = await self._start_grpc()
             for server in servers:
                 await server.listening.wait()
-            self._runs.announce(self.addresses.ui)
+            self.runs.announce(self.addresses.ui)
             ready(self.addresses)
             await stop.wait()
             for server in servers:

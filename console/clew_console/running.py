@@ -5,6 +5,8 @@ import threading
 
 from clew_console.console import Console
 from clew_console.options import Options
+from clew_console.store.directory import Directory
+from clew_console.store.runs import Run
 
 TIMEOUT_SECONDS = 10.0
 
@@ -27,6 +29,21 @@ class RunningConsole:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
         self._thread = threading.Thread(target=self._run, name="console", daemon=True)
+
+    @property
+    def directory(self) -> Directory:
+        """What it has stored, for reading."""
+        return self._console.runs.directory
+
+    @property
+    def run(self) -> Run:
+        """The run it writes."""
+        return self._console.runs.current
+
+    @property
+    def written_rows(self) -> int:
+        """Spans, log records and points stored so far."""
+        return self._console.written_rows
 
     def __enter__(self) -> "RunningConsole":
         self._thread.start()
