@@ -8,7 +8,7 @@ from binascii import unhexlify
 from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any, NamedTuple, Protocol
-from urllib.parse import quote, unquote
+from urllib.parse import quote
 
 from opentelemetry import baggage as otel_baggage
 from opentelemetry.context import Context, get_current
@@ -32,11 +32,11 @@ from opentelemetry.trace import (
 )
 from typing_extensions import override
 
+from instrumentation.baggage import MAX_BAGGAGE_BYTES, format_baggage, parse_baggage, with_baggage
 from instrumentation.semconv import REQUEST_ID, REQUEST_ID_HEADER
 
-MAX_HEADER_BYTES = 8192
-"""All lines of one propagation header together; a longer one is ignored whole."""
-MAX_BAGGAGE_ENTRIES = 64
+MAX_TRACESTATE_BYTES = 2048
+"""All lines together, four times what W3C asks for; a longer one is ignored whole. Each span of the trace holds it."""
 MAX_TRACESTATE_MEMBERS = 32
 MAX_REQUEST_ID_BYTES = 128
 
@@ -137,7 +137,7 @@ def parse_traceparent(value: bytes) -> Parent | None:
 
 def parse_tracestate(value: bytes) -> str:
     """Return a `tracestate` header as text; empty if it breaks a limit or a rule, which discards it whole."""
-    if not value or len(value) > MAX_HEADER_BYTES:
+    if not value or len(value) > MAX_TRACESTATE_BYTES:
         return ""
     try:
         text = value.decode("ascii")
@@ -149,26 +149,6 @@ def parse_tracestate(value: bytes) -> str:
         return ""
     state = TraceState.from_header([",".join(members)])
     return state.to_header() if len(state) == len(members) else ""
-
-
-def parse_baggage(value: bytes) -> dict[str, str]:
-    """Parse a `baggage` header; entries beyond the limits and malformed ones are left out, properties are dropped."""
-    if not value or len(value) > MAX_HEADER_BYTES:
-        return {}
-    entries: dict[str, str] = {}
-    for member in value.decode("ascii", "replace").split(",")[:MAX_BAGGAGE_ENTRIES]:
-        key, equals, rest = member.partition("=")
-        key = key.strip()
-        if equals and key and key.isprintable():
-            entries[key] = unquote(rest.partition(";")[0].strip())
-    return entries
-
-
-def with_baggage(context: Context, entries: Mapping[str, str]) -> Context:
-    """Return the context with the entries added to its baggage."""
-    for key, value in entries.items():
-        context = otel_baggage.set_baggage(key, value, context)
-    return context
 
 
 def parent_of(span: Span) -> Parent | None:
@@ -213,12 +193,15 @@ def current_identity() -> Identity | None:
     return span if hasattr(span, "request_id") else parent_of(span)
 
 
-def outgoing_headers(span: Span | None = None, context: Context | None = None) -> dict[str, str]:
+def outgoing_headers(
+    span: Span | None = None, context: Context | None = None, baggage_bytes: int = MAX_BAGGAGE_BYTES
+) -> dict[str, str]:
     """Return the headers that let another process continue this one's trace, request and baggage.
 
     Args:
         span: Span to continue; default: the context's current one.
         context: Where the baggage is; default: the current one.
+        baggage_bytes: At most so long; what does not fit is left out.
     """
     span = get_current_span(context) if span is None else span
     headers: dict[str, str] = {}
@@ -231,14 +214,17 @@ def outgoing_headers(span: Span | None = None, context: Context | None = None) -
         if identity.trace_state:
             headers["tracestate"] = identity.trace_state
         request_id = identity.request_id
-    entries = dict(otel_baggage.get_all(context))
+    entries = otel_baggage.get_all(context)
     if not request_id and REQUEST_ID in entries:
         request_id = sane_request_id(_as_bytes(str(entries[REQUEST_ID])))
     if request_id:
-        entries.setdefault(REQUEST_ID, request_id)
         headers[REQUEST_ID_HEADER] = request_id
-    if entries:
-        headers["baggage"] = ",".join(f"{key}={quote(str(value), safe='')}" for key, value in entries.items())
+        if not entries:  # the usual case, which needs no check: a sane one is short
+            headers["baggage"] = f"{REQUEST_ID}={quote(request_id, safe='')}"
+            return headers
+        entries = {REQUEST_ID: request_id, **{key: value for key, value in entries.items() if key != REQUEST_ID}}
+    if entries and (baggage := format_baggage(entries, baggage_bytes)):
+        headers["baggage"] = baggage
     return headers
 
 

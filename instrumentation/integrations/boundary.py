@@ -16,6 +16,7 @@ from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind, get_current_span, set_span_in_context
 
 from instrumentation import semconv
+from instrumentation.baggage import with_baggage
 from instrumentation.context import (
     Parent,
     as_span_context,
@@ -25,7 +26,6 @@ from instrumentation.context import (
     outgoing_headers,
     parent_of,
     sane_request_id,
-    with_baggage,
 )
 from instrumentation.encode import span as encode
 from instrumentation.signals.metric import Histogram, HistogramCell

@@ -17,6 +17,9 @@ from instrumentation.integrations.grpc_server import IGNORED_SERVICES
 from instrumentation.integrations.rpc import Messages, RpcClient
 from instrumentation.signals.span import Span
 
+MAX_BAGGAGE_BYTES = 4096
+"""Beside 2048 of `tracestate`. With more than 8 KiB of metadata gRPC refuses calls, from there on at random."""
+
 Continuation = Callable[[Any, Any], Any]
 
 
@@ -252,7 +255,8 @@ def _told_request(
 
 def _metadata(metadata: Any, span: Span) -> grpc.aio.Metadata:
     """Return a copy of a call's metadata that carries the span."""
-    carried = {name: value for name, value in outgoing_headers(span).items() if value.isascii() and value.isprintable()}
+    headers = outgoing_headers(span, baggage_bytes=MAX_BAGGAGE_BYTES)
+    carried = {name: value for name, value in headers.items() if value.isascii() and value.isprintable()}
     kept = [pair for pair in metadata or () if pair[0] not in carried and pair[0] != "tracestate"]
     return grpc.aio.Metadata(*kept, *carried.items())
 

@@ -13,15 +13,14 @@ from opentelemetry.context import Context
 from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context
 
 from instrumentation import semconv
+from instrumentation.baggage import parse_baggage, with_baggage
 from instrumentation.context import (
     SPAN_KEY,
     as_span_context,
     new_request_id,
-    parse_baggage,
     parse_traceparent,
     parse_tracestate,
     sane_request_id,
-    with_baggage,
 )
 from instrumentation.encode import otlp
 from instrumentation.encode import span as encode_span

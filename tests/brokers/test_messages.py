@@ -6,7 +6,7 @@ from opentelemetry import baggage, trace
 from opentelemetry import context as otel_context
 from opentelemetry.trace import SpanKind, set_span_in_context
 
-from instrumentation.context import with_baggage
+from instrumentation.baggage import with_baggage
 
 PRODUCER, CONSUMER = 4, 5
 ERROR = 2

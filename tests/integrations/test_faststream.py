@@ -11,7 +11,8 @@ from opentelemetry import baggage, trace
 from opentelemetry import context as otel_context
 from opentelemetry.trace import SpanKind, set_span_in_context
 
-from instrumentation.context import RemoteSpan, parse_traceparent, with_baggage
+from instrumentation.baggage import with_baggage
+from instrumentation.context import RemoteSpan, parse_traceparent
 from instrumentation.integrations import faststream as integration
 from instrumentation.integrations.messaging import LINK_KEY
 

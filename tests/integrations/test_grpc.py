@@ -10,7 +10,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from opentelemetry import context as otel_context
 from opentelemetry.trace import SpanKind, get_current_span, set_span_in_context
 
-from instrumentation.context import with_baggage
+from instrumentation.baggage import with_baggage
 from instrumentation.integrations import grpc as integration
 from instrumentation.integrations.grpc_client import server_of
 
@@ -174,7 +174,7 @@ async def test_the_handler_has_the_context_of_its_caller(kit, pair, both):
     assert (span.span_id, span.request_id) == (server.span_id, "r-1")
     assert metadata["traceparent"] == f"00-{client.trace_id.hex()}-{client.span_id.hex()}-01"
     assert (metadata["mine"], metadata["x-request-id"]) == ("1", "r-1")
-    assert metadata["baggage"] == "tenant=a%20b,request_id=r-1"
+    assert metadata["baggage"] == "request_id=r-1,tenant=a%20b"
     assert "tracestate" not in metadata
     token = otel_context.attach(context)
     try:

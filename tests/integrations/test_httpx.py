@@ -10,7 +10,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY
 from opentelemetry.trace import SpanKind, set_span_in_context
 
-from instrumentation.context import with_baggage
+from instrumentation.baggage import with_baggage
 from instrumentation.integrations import httpx as integration
 from instrumentation.integrations.http import HttpServer
 
@@ -127,7 +127,7 @@ async def test_the_server_continues_trace_request_and_baggage(kit, served, get):
     assert (client.parent_span_id, server.parent_span_id) == (parent.span_id, client.span_id)
     (headers,) = served.headers
     assert headers["x-request-id"] == "r-1"
-    assert headers["baggage"] == "tenant=a%20b,request_id=r-1"
+    assert headers["baggage"] == "request_id=r-1,tenant=a%20b"
 
 
 async def test_the_callers_own_trace_headers_are_replaced(kit, served, get):
