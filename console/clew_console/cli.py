@@ -7,6 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from clew_console import transfer
+from clew_console.access.token import AccessError
 from clew_console.console import Addresses, Console
 from clew_console.options import parse_options
 from clew_console.port import PortError
@@ -23,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     logging.getLogger("clew_console").setLevel(logging.INFO)
     try:
         console = Console(options)
-    except (PortError, SegmentError) as error:
+    except (AccessError, PortError, SegmentError) as error:
         _print_error(str(error))
         return 1
     except OSError as error:
@@ -46,6 +47,7 @@ def _print_ready(addresses: Addresses) -> None:
         f"console    {addresses.ui}",
         f"OTLP/HTTP  {addresses.otlp_http}",
         f"OTLP/gRPC  {addresses.otlp_grpc or 'off (pip install grpcio)'}",
+        *([f"open once  {addresses.login}"] if addresses.login else []),
         f"console ready ui={addresses.ui} otlp={addresses.otlp_http}",
     ]
     sys.stdout.write("\n".join(lines) + "\n")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 from starlette.types import ASGIApp
 
-from clew_console.host_check import HostCheck, is_loopback
+from clew_console.access.guard import guard
 from clew_console.options import Options
 from clew_console.port import PortError, listen, reserve
 from clew_console.receive.http import otlp_app
@@ -33,11 +33,12 @@ FLUSH_SECONDS = 5.0
 
 @dataclass(frozen=True, slots=True)
 class Addresses:
-    """Where the console is reached; `otlp_grpc` is None without grpcio."""
+    """Where the console is reached; `otlp_grpc` is None without grpcio, `login` opens it to one browser, if it asks."""
 
     ui: str
     otlp_http: str
     otlp_grpc: str | None
+    login: str = ""
 
 
 class _Server(uvicorn.Server):
@@ -62,11 +63,13 @@ class Console:
     """Take the ports and the data directory when made; serve in `run`.
 
     Raises:
+        AccessError: it would listen to strangers without a token, or the token is short.
         PortError: a port is busy.
         SegmentError: the data directory is in use or of another version.
     """
 
     def __init__(self, options: Options) -> None:
+        self._guard = guard(options)
         self._host = options.host
         self._sockets: list[socket.socket] = []
         try:
@@ -81,7 +84,7 @@ class Console:
         self._writer = Writer(self._directory)
         ui, otlp = (self._url(one.getsockname()[1]) for one in self._sockets)
         grpc = self._url(self._grpc_port) if self._grpc_port is not None else None
-        self.addresses = Addresses(ui, otlp, grpc)
+        self.addresses = Addresses(ui, otlp, grpc, self._guard.login(ui))
 
     @staticmethod
     def _reserve_grpc(options: Options) -> int | None:
@@ -115,8 +118,11 @@ class Console:
                 logger.error("the last telemetry could not be written within %.0f s", FLUSH_SECONDS)
 
     async def _serve(self, stop: asyncio.Event, ready: Callable[[Addresses], None]) -> None:
-        apps = (site(self.runs, self._writer, self.addresses.otlp_http), otlp_app(self._writer))
-        servers = [_server(HostCheck(app) if is_loopback(self._host) else app) for app in apps]
+        apps = (
+            site(self.runs, self._writer, self.addresses.otlp_http, self._guard),
+            self._guard.around(otlp_app(self._writer)),
+        )
+        servers = [_server(app) for app in apps]
         async with asyncio.TaskGroup() as tasks:
             for server, one in zip(servers, self._sockets, strict=True):
                 tasks.create_task(server.serve(sockets=[one]))
@@ -135,7 +141,7 @@ class Console:
         if self._grpc_port is None:
             return None
         try:
-            server, _ = await start_grpc(self._writer, self._host, self._grpc_port)
+            server, _ = await start_grpc(self._writer, self._host, self._grpc_port, self._guard.is_metadata_allowed)
         except RuntimeError as error:
             raise PortError(f"cannot listen on port {self._grpc_port} for OTLP/gRPC: {error}") from error
         return server

@@ -11,7 +11,12 @@ from clew_console.store.directory import DEFAULT_MAX_SIZE_BYTES, MIN_MAX_SIZE_BY
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """Where to listen and where to keep the data. Port 0 picks a free one."""
+    """Where to listen, where to keep the data, who may ask. Port 0 picks a free one.
+
+    Attributes:
+        run: Name of the run to write; "" writes without a name.
+        token: Asked of everyone; "" asks for none, which an address other than loopback's allows only with `is_open`.
+    """
 
     host: str = "127.0.0.1"
     port: int = 8700
@@ -20,6 +25,8 @@ class Options:
     data: Path = Path(".clew/console")
     max_size_bytes: int = DEFAULT_MAX_SIZE_BYTES
     run: str = ""
+    token: str = ""
+    is_open: bool = False
 
 
 _DEFAULTS = Options()
@@ -42,6 +49,8 @@ def parse_options(arguments: Sequence[str], environment: Mapping[str, str] = os.
         data=Path(found.data),
         max_size_bytes=found.max_size,
         run=found.run,
+        token=found.token,
+        is_open=found.no_token,
     )
 
 
@@ -64,7 +73,15 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
     run = environment.get("CLEW_CONSOLE_RUN", "")
     about_run = "keep what comes as a run of this name, or go on with the one there is (CLEW_CONSOLE_RUN)"
     parser.add_argument("--run", type=str.strip, default=run, metavar="NAME", help=about_run)
+    _token(parser, environment)
     return parser
+
+
+def _token(parser: argparse.ArgumentParser, environment: Mapping[str, str]) -> None:
+    about = "ask everyone for it, of at least 16 characters (better as CLEW_CONSOLE_TOKEN); needed with --host"
+    parser.add_argument("--token", default=environment.get("CLEW_CONSOLE_TOKEN", ""), metavar="TOKEN", help=about)
+    about = "with --host and without a token: let everyone in who reaches the address"
+    parser.add_argument("--no-token", action="store_true", help=about)
 
 
 def data_default(environment: Mapping[str, str]) -> str:

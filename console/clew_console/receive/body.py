@@ -4,6 +4,8 @@ import zlib
 from collections.abc import AsyncIterator
 
 MAX_BODY_BYTES = 16 << 20
+MAX_MEMBERS = 64
+"""Each copies what is behind it: many empty ones would keep the process busy for hours."""
 
 
 class BodyTooLargeError(Exception):
@@ -47,7 +49,9 @@ def inflate(compressed: bytes, limit_bytes: int) -> bytes:
         BrokenBodyError: the stream is damaged or cut short.
     """
     inflated, rest = bytearray(), compressed
-    while rest:
+    for _ in range(MAX_MEMBERS + 1):
+        if not rest:
+            return bytes(inflated)
         member = zlib.decompressobj(wbits=31)
         try:
             inflated += member.decompress(rest, limit_bytes + 1 - len(inflated))
@@ -58,4 +62,4 @@ def inflate(compressed: bytes, limit_bytes: int) -> bytes:
         if not member.eof:
             raise BrokenBodyError("the gzip body ends too early")
         rest = member.unused_data
-    return bytes(inflated)
+    raise BrokenBodyError(f"the body has more than {MAX_MEMBERS} gzip members")

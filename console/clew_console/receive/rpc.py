@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from google.protobuf.message import DecodeError
@@ -21,7 +22,11 @@ def is_grpc_installed() -> bool:
     return importlib.util.find_spec("grpc") is not None
 
 
-async def start_grpc(writer: Writer, host: str, port: int) -> tuple[grpc.aio.Server, int]:
+Allow = Callable[[Iterable[tuple[str, str | bytes]]], bool]
+"""Tells by its metadata whether a call may be made."""
+
+
+async def start_grpc(writer: Writer, host: str, port: int, is_allowed: Allow) -> tuple[grpc.aio.Server, int]:
     """Start the receiver; return it with its port. Port 0 picks a free one.
 
     Raises:
@@ -32,18 +37,18 @@ async def start_grpc(writer: Writer, host: str, port: int) -> tuple[grpc.aio.Ser
     server = grpc.aio.server(
         options=[("grpc.so_reuseport", 0), ("grpc.max_receive_message_length", MAX_BODY_BYTES)],
     )
-    server.add_generic_rpc_handlers((_handlers(writer),))
+    server.add_generic_rpc_handlers((_handlers(writer, is_allowed),))
     bound = server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
     await server.start()
     return server, bound
 
 
-def _handlers(writer: Writer) -> grpc.GenericRpcHandler:
+def _handlers(writer: Writer, is_allowed: Allow) -> grpc.GenericRpcHandler:
     import grpc  # noqa: PLC0415 - see start_grpc
 
     methods = {
         signal.grpc_method: grpc.unary_unary_rpc_method_handler(
-            _export(signal, writer), response_serializer=lambda response: response.SerializeToString()
+            _export(signal, writer, is_allowed), response_serializer=lambda response: response.SerializeToString()
         )
         for signal in SIGNALS
     }
@@ -57,10 +62,12 @@ def _handlers(writer: Writer) -> grpc.GenericRpcHandler:
     return Otlp()
 
 
-def _export(signal: Signal, writer: Writer) -> Any:
+def _export(signal: Signal, writer: Writer, is_allowed: Allow) -> Any:
     import grpc  # noqa: PLC0415 - see start_grpc
 
     async def export(body: bytes, context: grpc.aio.ServicerContext[Any, Any]) -> Any:
+        if not is_allowed(context.invocation_metadata() or ()):
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, "this console asks for its token: authorization")
         message = signal.request()
         try:
             message.ParseFromString(body)

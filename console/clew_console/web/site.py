@@ -19,6 +19,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from clew_console.access.guard import Guard
 from clew_console.api.routes import api_routes, read_failure
 from clew_console.api.run_files import run_routes
 from clew_console.api.run_paths import RunPaths
@@ -71,18 +72,18 @@ _HEADERS = {
 }
 
 
-def site(runs: Runs, writer: Writer, otlp_url: str) -> ASGIApp:
-    """Return the ASGI application; `otlp_url` is what empty pages tell to send to."""
-    templates = _templates(otlp_url)
+def site(runs: Runs, writer: Writer, otlp_url: str, guard: Guard) -> ASGIApp:
+    """Return the ASGI application behind the guard; `otlp_url` is what empty pages tell to send to."""
+    templates = _templates(otlp_url, has_token=guard.tokens is not None)
     routes = [Route(path, _endpoint(templates, answer)) for path, answer in _PATHS.items()]
     summaries = Summaries(runs)
     of_runs = [Route(path, _endpoint(templates, partial(answer, summaries))) for path, answer in _RUN_PATHS.items()]
     static = Mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     app = Starlette(routes=[*routes, *of_runs, *api_routes(writer), *run_routes(runs), static])
-    return _SafeHeaders(RunPaths(app, runs))
+    return _SafeHeaders(guard.around(RunPaths(app, runs)))
 
 
-def _templates(otlp_url: str) -> Environment:
+def _templates(otlp_url: str, *, has_token: bool) -> Environment:
     templates = Environment(
         loader=PackageLoader("clew_console.web"),
         autoescape=True,
@@ -92,6 +93,7 @@ def _templates(otlp_url: str) -> Environment:
     )
     templates.globals |= {
         "otlp_url": otlp_url,
+        "has_token": has_token,
         "icon": icon,
         "icon_sheet": icon_sheet,
         "around_line": logs.around_line,

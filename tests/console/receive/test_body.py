@@ -31,3 +31,10 @@ def test_damage_is_named(broken):
     """Noise, a cut and a tail that is no gzip are broken bodies."""
     with pytest.raises(BrokenBodyError):
         inflate(broken, 10_000)
+
+
+def test_members_are_few():
+    """Many empty members, each of which costs a copy of what is behind it, are refused."""
+    with pytest.raises(BrokenBodyError, match="more than 64 gzip members"):
+        inflate(gzip.compress(b"") * 65, 100)
+    assert inflate(gzip.compress(b"x") * 64, 100) == b"x" * 64

@@ -19,3 +19,11 @@ def test_a_broken_message_is_an_invalid_argument(grpc_address):
     with grpc.insecure_channel(grpc_address) as channel, pytest.raises(grpc.RpcError) as raised:
         channel.unary_unary(EXPORT)(b"\xff\xff", timeout=5)
     assert raised.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_a_bomb_is_refused_before_it_is_inflated(grpc_address):
+    """A compressed message that inflates to more than 16 MiB is refused."""
+    with grpc.insecure_channel(grpc_address, compression=grpc.Compression.Gzip) as channel:
+        with pytest.raises(grpc.RpcError) as raised:
+            channel.unary_unary(EXPORT)(bytes(64 << 20), timeout=10)
+        assert raised.value.code() == grpc.StatusCode.RESOURCE_EXHAUSTED
