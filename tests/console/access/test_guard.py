@@ -48,32 +48,32 @@ def test_other_addresses_need_a_token_or_a_word(host, tmp_path, capsys):
 
 
 @pytest.fixture(scope="module")
-def http():
+def client():
     """A client for all tests: making one takes as long as many requests."""
-    with httpx.Client(timeout=10) as client:
-        yield client
+    with httpx.Client(timeout=10) as made:
+        yield made
 
 
 @pytest.mark.parametrize("path", ["/", "/traces", "/api/search", "/runs", "/run/unnamed/export", "/nothing"])
-def test_without_the_token_nothing_is_told(guarded, http, path):
+def test_without_the_token_nothing_is_told(guarded, client, path):
     """Every address answers 401 to who has no token, another one, or half of it."""
     bearers = ["", "Bearer", f"Bearer {TOKEN[:-1]}", f"Bearer {TOKEN}x", f"Basic {TOKEN}", "Bearer \udcff"]
     for value in bearers:
         headers = [("authorization", value.encode("utf-8", "surrogateescape"))] if value else []
-        answer = http.get(guarded.ui + path, headers=headers)
+        answer = client.get(guarded.ui + path, headers=headers)
         assert (answer.status_code, "bearer" in answer.headers["www-authenticate"].lower()) == (401, True)
-    assert http.get(guarded.ui + path, headers={"cookie": "clew_session=; x"}).status_code == 401
+    assert client.get(guarded.ui + path, headers={"cookie": "clew_session=; x"}).status_code == 401
 
 
-def test_a_bearer_may_read_and_send(guarded, http, make):
+def test_a_bearer_may_read_and_send(guarded, client, make):
     """With the token as bearer the read API, OTLP/HTTP and OTLP/gRPC answer; without it neither of the receivers."""
     headers = {"authorization": f"bearer {TOKEN}"}
     body = make.traces(make.span()).SerializeToString()
     sending = {"content-type": "application/x-protobuf"}
     url = f"{guarded.otlp_http}/v1/traces"
-    assert http.post(url, content=body, headers=sending).status_code == 401
-    assert http.post(url, content=body, headers=sending | headers).status_code == 200
-    assert http.get(f"{guarded.ui}/api/search", headers=headers).status_code == 200
+    assert client.post(url, content=body, headers=sending).status_code == 401
+    assert client.post(url, content=body, headers=sending | headers).status_code == 200
+    assert client.get(f"{guarded.ui}/api/search", headers=headers).status_code == 200
     with grpc.insecure_channel(guarded.otlp_grpc.removeprefix("http://")) as channel:
         call = channel.unary_unary(EXPORT)
         assert call(body, timeout=5, metadata=[("authorization", f"Bearer {TOKEN}")]) == b""
