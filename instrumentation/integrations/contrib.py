@@ -103,7 +103,7 @@ class Contrib:
             return
         conflict = dependencies.get_dist_dependency_conflicts(entry_point.dist)
         run = partial(self._activate, entry_point) if conflict is None else partial(self._skip, entry_point, conflict)
-        for module in _instrumented_modules(entry_point.dist):
+        for module in _instrumented_modules(entry_point.dist, entry_point.name):
             yield module, run
 
     def _skip(self, entry_point: EntryPoint, conflict: object) -> None:
@@ -141,14 +141,16 @@ def _distinct(found: Iterable[EntryPoint]) -> Iterable[EntryPoint]:
     return {(entry_point.name, entry_point.value): entry_point for entry_point in found}.values()
 
 
-def _instrumented_modules(package: Distribution) -> Iterator[str]:
+def _instrumented_modules(package: Distribution, name: str) -> Iterator[str]:
     from packaging.requirements import Requirement  # noqa: PLC0415  # as above
 
-    for line in package.requires or ():
-        requirement = Requirement(line)
-        if requirement.marker is None or "instruments" not in str(requirement.marker):
-            continue
-        yield from _top_level(requirement.name)
+    requirements = [Requirement(line) for line in package.requires or ()]
+    found = [each.name for each in requirements if each.marker is not None and "instruments" in str(each.marker)]
+    if len(package.entry_points.select(group=GROUP)) > 1:
+        # One of several instrumentations of a package, such as httpx2 beside httpx, is for the library of its name.
+        found = [library for library in found if normalised(library) == normalised(name)] or found
+    for library in found:
+        yield from _top_level(library)
 
 
 def _top_level(name: str) -> Iterator[str]:
