@@ -10,7 +10,7 @@ WORKERS ?= 2
 export UV_PROJECT_ENVIRONMENT := .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow stack-test check format lock generate screenshots clean
+.PHONY: help install demo test test-slow stack-test up compose-test check format lock generate screenshots clean
 
 help:  ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -45,6 +45,15 @@ stack-test: install  ## Run the shop on Prometheus, Loki and the Collector, whic
 	@$(BIN)/python -m pytest --backends stack -m "" tests/stories $(PYTEST_ARGS)
 	@$(BIN)/python -m pytest tests/alerts $(PYTEST_ARGS)
 	@$(BIN)/python -m pytest -m stack $(PYTEST_ARGS)
+
+up: install  ## Run the shop with the whole stack in containers
+	@docker compose up --detach --build --wait
+	@echo "Grafana http://127.0.0.1:$${GRAFANA_PORT:-3000}   shop http://127.0.0.1:$${GATEWAY_PORT:-8000}   end it: docker compose down"
+
+compose-test: install  ## Bring compose.yaml and compose.light.yaml up and test them, where Docker has or can pull the images
+	@docker compose build
+	@$(BIN)/python -m pytest --backends compose -m "not slow" tests/stories $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m compose $(PYTEST_ARGS)
 
 check: install  ## Check format, lint, types, imports and generated files
 	$(BIN)/ruff format --check .

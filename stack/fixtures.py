@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from shop.runner import Shop
 
+    from stack.composed import Composed
     from stack.native import Backends
     from stack.reader import Reader
 
@@ -23,15 +24,17 @@ LOAD_RATE = 5.0
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--backends`."""
     parser.addoption(
-        "--backends", choices=("console", "stack"), default="console", help="what the stories are read back from"
+        "--backends",
+        choices=("console", "stack", "compose"),
+        default="console",
+        help="what the stories are read back from",
     )
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests marked `stack` unless they are asked for by `-m`: they need minutes and built backends."""
-    if "stack" in config.getoption("markexpr"):
-        return
-    left_out = [item for item in items if item.get_closest_marker("stack")]
+    """Leave out the tests marked `stack` or `compose` unless `-m` asks for them: they need backends, or Docker."""
+    not_asked_for = [name for name in ("stack", "compose") if name not in config.getoption("markexpr")]
+    left_out = [item for item in items if any(map(item.get_closest_marker, not_asked_for))]
     if left_out:
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
@@ -105,6 +108,32 @@ def stack_load(stack_shop: Shop) -> Iterator[Shop]:
     """The shop on the stack, with customers that come and go until the session ends."""
     with stack_shop.load(LOAD_RATE):
         yield stack_shop
+
+
+@pytest.fixture(scope="session")
+def composed() -> Iterator[Composed]:
+    """compose.yaml, brought up; its customers stay at home, so that the stories alone change the stock."""
+    yield from _composed("compose.yaml")
+
+
+@pytest.fixture(scope="session")
+def composed_light() -> Iterator[Composed]:
+    """compose.light.yaml, likewise."""
+    yield from _composed("compose.light.yaml")
+
+
+def _composed(file: str) -> Iterator[Composed]:
+    from stack.composed import Composed, ComposeFailedError  # noqa: PLC0415 as above
+
+    composed = Composed(file)
+    try:
+        composed.missing()
+    except ComposeFailedError as error:
+        _skipped[file] = str(error)
+        pytest.skip(f"{file}: {error}")
+    with composed:
+        _skipped.update(composed.skipped)
+        yield composed
 
 
 def _page(port: int) -> dict[str, str]:

@@ -138,7 +138,7 @@ def test_a_search_finds_the_declined_order(gateway, backend, settled, eventually
     order_id, trace_id, _ = place(gateway, customer="declined-bob")
     settled(order_id)
     query = '{resource.service.name="payments" && name="publish payments.declined"}'
-    assert eventually(lambda: trace_id in backend.search(query), 5)
+    assert eventually(lambda: trace_id in backend.search(query), 30)  # Tempo finds a trace some 10 s after its end
 
 
 def test_no_query_and_no_header_is_stored(gateway, backend, settled, eventually):
