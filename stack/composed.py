@@ -93,8 +93,12 @@ class Composed:
 
     def up(self) -> None:
         """Start what is not running and wait until all is healthy."""
-        scaled = [f"--scale={name}=0" for name in self.skipped]
-        self.compose("up", "--detach", "--wait", f"--wait-timeout={UP_SECONDS}", *scaled)
+        # By name: a service that is scaled to 0 would be pulled all the same.
+        services = [name for name in self.configuration()["services"] if name not in self.skipped]
+        try:
+            self.compose("up", "--detach", "--wait", f"--wait-timeout={UP_SECONDS}", *services)
+        except ComposeFailedError as error:
+            raise ComposeFailedError(f"{error}\n{self.compose('logs', '--tail=10')}") from error
 
     def down(self, *options: str) -> None:
         """Stop and remove the containers; with `--volumes` what they stored too."""
