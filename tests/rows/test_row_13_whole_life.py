@@ -1,5 +1,6 @@
 """Row 13: the whole life of a request: an injected fault is found by a search, and the map shows every real edge."""
 
+import asyncio
 import json
 import secrets
 import time
@@ -23,7 +24,7 @@ EDGES = {
 
 
 async def test_a_search_finds_the_injected_fault(stack_shop, stack_reader):
-    """A message that payments cannot handle is found by `status=error` and the service's name, in its caller's trace."""
+    """A message that payments cannot handle is found by `status=error` and the service, in its sender's trace."""
     trace_id = secrets.token_hex(16)
     connection = await nats.connect(stack_shop.broker_url)
     headers = {"traceparent": f"00-{trace_id}-{secrets.token_hex(8)}-01", "content-type": "application/json"}
@@ -32,7 +33,7 @@ async def test_a_search_finds_the_injected_fault(stack_shop, stack_reader):
     deadline = time.monotonic() + 60
     while trace_id not in stack_reader.search(FAULT):
         assert time.monotonic() < deadline, "the fault is not found"
-        time.sleep(1)
+        await asyncio.sleep(1)
     spans = stack_reader.trace(trace_id)
     assert {span.service for span in spans} == {"payments"}
     assert {span.kind for span in spans} >= {"CONSUMER"}
