@@ -24,6 +24,7 @@ class Command(NamedTuple):
 COMMANDS = {
     "run": Command("start a program with the kit switched on", "instrumentation.run", ""),
     "console": Command("serve the console: receive, store and show", "clew_console.cli", "pip install 'clew[console]'"),
+    "doctor": Command("send one request's signals and follow every link", "instrumentation.doctor.cli", ""),
     "demo": Command("run the demo shop with the console", "shop.demo", "pip install clew-demo"),
 }
 
