@@ -5,6 +5,7 @@ already and of `httpx.get()`. So there is one span for a request with its redire
 ends when `send` returns: with the body read, or, for `stream=True`, when the headers have arrived.
 """
 
+import logging
 from collections.abc import Callable, Coroutine
 from contextvars import Token
 from functools import wraps
@@ -14,6 +15,7 @@ from typing import Any
 import httpx
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
+from typing_extensions import override
 
 from instrumentation.context import outgoing_headers
 from instrumentation.guard import Guard
@@ -31,9 +33,12 @@ def install(signals: Signals) -> Callable[[], None]:
     send, async_send = httpx.Client.send, httpx.AsyncClient.send
     httpx.Client.send = _wrapped(http, send)
     httpx.AsyncClient.send = _wrapped_async(http, async_send)
+    own_lines, filtered = logging.getLogger("httpx"), _WithoutQuery()
+    own_lines.addFilter(filtered)
 
     def undo() -> None:
         httpx.Client.send, httpx.AsyncClient.send = send, async_send
+        own_lines.removeFilter(filtered)
 
     return undo
 
@@ -72,6 +77,21 @@ class _Httpx:
             self._http.fail(span, request.method, *_where(request.url), exception)
         except Exception as error:
             self._guard.caught("httpx fail", error)
+
+
+class _WithoutQuery(logging.Filter):
+    """Takes query and user information out of the line that httpx writes of each request: they may hold secrets."""
+
+    @override
+    def filter(self, record: logging.LogRecord) -> bool:
+        arguments = record.args
+        if isinstance(arguments, tuple) and any(isinstance(each, httpx.URL) for each in arguments):
+            record.args = tuple(_bare(each) if isinstance(each, httpx.URL) else each for each in arguments)
+        return True
+
+
+def _bare(url: httpx.URL) -> httpx.URL:
+    return url.copy_with(query=None, userinfo=b"", fragment=None)
 
 
 def _where(url: httpx.URL) -> tuple[str, str, int | None, str]:

@@ -110,6 +110,14 @@ async def test_a_request_is_one_span_with_the_conventions_attributes(kit, served
     assert series(kit, DURATION) == [(labels, 1)]
 
 
+async def test_httpx_s_own_line_has_no_secret(caplog, served, get):
+    """The line that httpx logs of each request is without query, fragment and user information too."""
+    caplog.set_level("INFO")
+    await get(f"http://me:secret@127.0.0.1:{served.port}/orders/7?token=t#part")
+    (line,) = [record.getMessage() for record in caplog.records if record.name == "httpx"]
+    assert line.startswith(f"HTTP Request: GET {served.url}/orders/7 ")
+
+
 async def test_the_server_continues_trace_request_and_baggage(kit, served, get):
     """The server's span is a child of the client's, which is a child of the current one; the request ID is carried."""
     tracer = kit.signals.tracers.get_tracer("t")
