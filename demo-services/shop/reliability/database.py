@@ -70,13 +70,18 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
-        """Give a connection in a transaction: committed at the end, rolled back on an exception."""
+    async def write(self, *, quietly: bool = False) -> AsyncIterator[AsyncConnection]:
+        """Give a connection in a transaction: committed at the end, rolled back on an exception.
+
+        Args:
+            quietly: Do not set `committed`: nothing was stored that anybody waits for.
+        """
         async with self._write_turn, self._writer.begin() as connection:
             told: list[Callable[[], None]] = []
             connection.info[_AFTER_COMMIT] = told
             yield connection
-        self.committed.set()
+        if not quietly:
+            self.committed.set()
         for tell in told:
             tell()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 from opentelemetry import trace
@@ -63,10 +63,15 @@ class Lease:
         """Whether this process holds the lease for at least half its time more; then no renewal is needed."""
         return self._until_ns - time.time_ns() > LEASE_SECONDS * 5e8
 
+    async def is_taken(self, connection: AsyncConnection) -> bool:
+        """Tell whether another process holds the lease."""
+        row = await self._stored(connection)
+        return row is not None and row.holder != self._holder and row.until_ns > time.time_ns()
+
     async def take(self, connection: AsyncConnection) -> bool:
         """Take or renew the lease; return False while another process holds it."""
         now_ns = time.time_ns()
-        row = (await connection.execute(select(self.table.c.holder, self.table.c.until_ns))).first()
+        row = await self._stored(connection)
         if row is not None and row.holder != self._holder and row.until_ns > now_ns:
             return False
         until_ns = now_ns + int(LEASE_SECONDS * 1e9)
@@ -74,6 +79,9 @@ class Lease:
         await connection.execute((insert if row is None else sql_update)(self.table).values(values))
         self._until_ns = until_ns
         return True
+
+    async def _stored(self, connection: AsyncConnection) -> Any:
+        return (await connection.execute(select(self.table.c.holder, self.table.c.until_ns))).first()
 
     async def give_up(self, connection: AsyncConnection) -> None:
         """End the lease now, so that another process need not wait for it."""
@@ -102,7 +110,7 @@ class Relay:
                 await self._wait()
                 await self._pass_or_back_off()
         finally:
-            async with self._database.write() as connection:
+            async with self._database.write(quietly=True) as connection:
                 await self._lease.give_up(connection)
 
     async def watch(self) -> None:
@@ -142,7 +150,11 @@ class Relay:
             self._database.committed.set()
 
     async def _renew_lease(self) -> bool:
-        async with self._database.write() as connection:
+        """Take or renew the lease; quietly, or a relay that waits for it would wake itself for ever."""
+        async with self._database.read() as connection:
+            if await self._lease.is_taken(connection):
+                return False
+        async with self._database.write(quietly=True) as connection:
             return await self._lease.take(connection)
 
     async def _send(self, messages: list[StoredMessage]) -> None:
@@ -156,6 +168,6 @@ class Relay:
                 sent.append(message.row_id)
         finally:
             if sent:
-                async with self._database.write() as connection:
+                async with self._database.write(quietly=True) as connection:
                     await self._outbox.mark_sent(connection, sent)
                 self._outbox.telemetry.marked(len(sent))

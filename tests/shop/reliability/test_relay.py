@@ -11,7 +11,8 @@ from shop.reliability.database import Database
 from shop.reliability.inbox import Inbox
 from shop.reliability.outbox import Outbox, StoredMessage
 from shop.reliability.relay import Relay, lease_table
-from sqlalchemy import MetaData
+from sqlalchemy import Engine, MetaData
+from sqlalchemy.event import listen, remove
 
 metadata = MetaData()
 outbox = Outbox(metadata)
@@ -165,3 +166,24 @@ async def test_loop_publishes_as_soon_as_a_transaction_commits(database: Databas
     await write(database, "b")
     assert await Relay(database, outbox, lease, other.publish).relay_once() >= 1
     assert other.ids[-1] == "b"
+
+
+async def test_idle_relays_only_poll(database: Database, open_database: Callable):
+    """Of two relays with nothing to do neither wakes itself: each asks the database five times a second."""
+    other = await open_database(metadata)
+    begun: list[object] = []
+
+    def count(connection: object) -> None:
+        begun.append(connection)
+
+    listen(Engine, "begin", count)
+    try:
+        async with asyncio.TaskGroup() as group:
+            relays = [Relay(each, outbox, lease, Broker().publish).run() for each in (database, other)]
+            tasks = [group.create_task(relay) for relay in relays]
+            await asyncio.sleep(1)
+            for task in tasks:
+                task.cancel()
+    finally:
+        remove(Engine, "begin", count)
+    assert 2 < len(begun) < 30
