@@ -4,17 +4,19 @@ By the public events of all engines, those that exist already included. An async
 engine. An error's message is not recorded, since drivers put values into it.
 """
 
+import sys
 from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
+from opentelemetry import context as otel_context
 from sqlalchemy import event
 from sqlalchemy.engine import Connection, Dialect, Engine, ExceptionContext
 
 from instrumentation import semconv
 from instrumentation.guard import Guard
 from instrumentation.integrations import sqlalchemy_pool
-from instrumentation.integrations.boundary import Labels
+from instrumentation.integrations.boundary import SUPPRESS, Labels
 from instrumentation.integrations.database import Call, Database, DatabaseClient
 from instrumentation.signals.signals import Signals
 
@@ -23,8 +25,12 @@ SCOPE_NAME = "instrumentation.sqlalchemy"
 _SYSTEMS = {"mssql": "microsoft.sql_server", "oracle": "oracle.db", "db2": "ibm.db2", "hana": "sap.hana"}
 """Where the convention's word differs from SQLAlchemy's."""
 _DEFAULT_PORTS = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306, "mssql": 1433, "oracle": 1521}
+_DRIVERS = "opentelemetry.instrumentation.instrumentor"
+"""Is imported once any instrumentation of OpenTelemetry's is active. A driver's would tell of each statement again."""
 _CALL = "instrumentation_call"
 """Attribute of an execution context, which lives as long as one statement does."""
+_SILENCE = "instrumentation_silence"
+"""Likewise: what ends the silence of the driver's own instrumentation."""
 _CODES = ("sqlstate", "pgcode", "sqlite_errorname")
 """Where drivers' exceptions keep the database's own code."""
 
@@ -83,6 +89,8 @@ class _Queries:
             call = self._client.start()
             if call is not None and context is not None:
                 setattr(context, _CALL, call)
+                if _DRIVERS in sys.modules:
+                    setattr(context, _SILENCE, otel_context.attach(otel_context.set_value(SUPPRESS, True)))
         except Exception as error:
             self._guard.caught("sqlalchemy start", error)
 
@@ -92,6 +100,7 @@ class _Queries:
         """End a statement that went well."""
         del cursor
         try:
+            _unsuppress(context)
             call: Call | None = getattr(context, _CALL, None)
             if call is not None:
                 delattr(context, _CALL)
@@ -103,6 +112,7 @@ class _Queries:
         """End a statement that failed, or was cancelled."""
         try:
             execution: Any = context.execution_context
+            _unsuppress(execution)
             call: Call | None = getattr(execution, _CALL, None)
             if call is None or context.engine is None:
                 return  # no statement failed: a connection could not be made, or rows not be fetched
@@ -120,6 +130,13 @@ class _Queries:
             database = self._client.database(engine.dialect.name, labels_of(engine))
             self._databases[engine.dialect] = database
         return database
+
+
+def _unsuppress(execution: Any) -> None:
+    token = getattr(execution, _SILENCE, None)
+    if token is not None:
+        delattr(execution, _SILENCE)
+        otel_context.detach(token)
 
 
 def _batch_size(executemany: bool, parameters: Any) -> int:

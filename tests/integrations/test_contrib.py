@@ -175,6 +175,56 @@ def test_asyncpg(run, otlp_sink, postgres_port, plain):
     assert plain(query.attributes)["db.statement"] == "SELECT 40 + 2"
 
 
+def test_a_driver_below_sqlalchemy(run, otlp_sink, postgres_port):
+    """A statement of an engine has one span, the kit's, though its driver is instrumented too; else the driver has."""
+    code = f"""
+    {SERVICE_HEAD}
+    import asyncpg
+    from sqlalchemy import text
+    from sqlalchemy.exc import DBAPIError
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    async def main():
+        engine = create_async_engine("postgresql+asyncpg://clew@127.0.0.1:{postgres_port}/postgres")
+        with span("work"):
+            async with engine.begin() as connection:
+                await connection.execute(text("CREATE TEMPORARY TABLE items (id INTEGER)"))
+                await connection.execute(text("INSERT INTO items VALUES (:id)"), [{{"id": 1}}, {{"id": 2}}])
+                assert len((await connection.execute(text("SELECT id FROM items"))).all()) == 2
+                result = await connection.stream(text("SELECT id FROM items"))
+                assert len([row async for row in result]) == 2
+            try:
+                async with engine.begin() as connection:
+                    await connection.execute(text("SELECT 1/0"))
+            except DBAPIError:
+                pass
+        await engine.dispose()
+        with span("alone"):
+            connection = await asyncpg.connect(host="127.0.0.1", port={postgres_port}, user="clew", database="postgres")
+            assert await connection.fetchval("SELECT 40 + 2") == 42
+            await connection.close()
+
+    asyncio.run(main())
+    """
+    status, _, err = run(_dedented(code))
+    assert (status, err) == (0, "")
+    spans = otlp_sink.resources("traces")
+    parents = {span.span_id: span.name for _, _, span in spans}
+    found = [(scope.name.rpartition(".")[2], span.name, parents.get(span.parent_span_id)) for _, scope, span in spans]
+    statements = ["CREATE TABLE items", "BATCH INSERT items", "SELECT items", "SELECT items", "SELECT"]
+    assert [name for scope, name, parent in found if (scope, parent) == ("sqlalchemy", "work")] == statements
+    below = {name for scope, name, parent in found if (scope, parent) == ("asyncpg", "work")}
+    assert below == {
+        "select",
+        "show",
+        "BEGIN;",
+        "COMMIT;",
+        "ROLLBACK;",
+        "CURSOR: SELECT",
+    }  # what the engine does itself
+    assert [name for scope, name, parent in found if (scope, parent) == ("asyncpg", "alone")] == ["SELECT"]
+
+
 def test_celery(run, otlp_sink, redis_port):
     """A task runs in a worker of its own, in the trace of whoever sent it; its runtime is on both exits."""
     code = f"""
