@@ -104,9 +104,13 @@ def _scan_span(data: bytes, at: int, end: int, resource_id: int, scope_id: int, 
             end_ns = _TIME(data, at + 1)[0]
             at = kept = at + 9
         elif tag == 0x0A:
+            if kept < at:
+                fields += data[kept:at]
             trace_id = data[at + 2 : at + 18]
             at = kept = at + 18
         elif tag == 0x12:
+            if kept < at:
+                fields += data[kept:at]
             span_id = data[at + 2 : at + 10]
             at = kept = at + 10
         elif tag == 0x2A and data[at + 1] < 128:  # the name; it stays among the fields, as the next two do
@@ -116,6 +120,8 @@ def _scan_span(data: bytes, at: int, end: int, resource_id: int, scope_id: int, 
         elif tag == 0x85 and data[at + 1] == 2:  # flags
             at += 6
         elif tag == 0x22 and data[at + 1] in {0, 8}:
+            if kept < at:
+                fields += data[kept:at]
             parent = data[at + 2 : at + 2 + data[at + 1]]
             at = kept = at + 2 + data[at + 1]
         else:

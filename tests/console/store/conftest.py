@@ -7,6 +7,7 @@ from clew_console.store.log_block import LogBuilder
 from clew_console.store.log_scan import scan_logs
 from clew_console.store.span_block import SpanBuilder
 from clew_console.store.span_scan import scan_spans
+from clew_console.store.wire import field_end, varint
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
 VALUES = (
@@ -87,3 +88,22 @@ def log_builder(make):
         return builder
 
     return build
+
+
+@pytest.fixture
+def in_any_order():
+    """Return a function that encodes a message with its fields in a random order, as a sender may."""
+    source = random.Random(7)
+
+    def encode(message):
+        data, parts, at = message.SerializeToString(), {}, 0
+        while at < len(data):
+            tag, begin = varint(data, at)
+            end = field_end(data, begin, tag & 7)
+            parts.setdefault(tag >> 3, []).append(data[at:end])
+            at = end
+        numbers = [number for number, found in parts.items() for _ in found]
+        source.shuffle(numbers)
+        return b"".join(parts[number].pop(0) for number in numbers)
+
+    return encode

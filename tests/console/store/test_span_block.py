@@ -3,6 +3,8 @@
 import pytest
 from clew_console.store.columns import Sections, pack, shuffled, unshuffled
 from clew_console.store.span_block import SpanBlock, SpanBuilder
+from clew_console.store.span_scan import scan_spans
+from clew_console.store.wire import prefixed
 
 
 def _canonical(span):
@@ -18,6 +20,16 @@ def test_spans_of_any_shape_come_back(span_builder, strange_spans):
         assert _canonical(block.span(position)) == _canonical(span)
         assert position in block.positions_of(span.trace_id)
     assert block.positions_of(b"\x03" * 16) == []
+
+
+def test_fields_may_come_in_any_order(in_any_order, strange_spans):
+    """The Collector writes a span's fields in another order than the kit; all of them are kept."""
+    spans = strange_spans(300)
+    scope = b"".join(prefixed(b"\x12", in_any_order(span)) for span in spans)
+    builder = SpanBuilder()
+    scan_spans(prefixed(b"\x0a", prefixed(b"\x12", scope)), lambda *_: (1, 2), builder, lambda: builder)
+    block = SpanBlock(builder.encode())
+    assert [_canonical(block.span(n)) for n in range(300)] == [_canonical(span) for span in spans]
 
 
 def test_merged_blocks_hold_the_same(span_builder, strange_spans):
