@@ -10,7 +10,7 @@ from shop.runner import Plan, Shop
 from mixin.contract.emitted import of_otlp, plain
 
 LOAD_RATE = 15.0
-WAIT_SECONDS = 40
+WAIT_SECONDS = 90
 
 HEALTHY = (
     ("orders", "shop.orders.settled", {"outcome": "confirmed"}),
