@@ -15,30 +15,34 @@ if TYPE_CHECKING:
 
 
 class Framework(NamedTuple):
-    """A WSGI framework, whose applications can be wrapped in place.
+    """A framework whose applications can be wrapped in place.
 
     Attributes:
         module: Where its application class is.
         name: Of that class.
-        integration: Module with `is_wrapped(app)` and `wrap(app, around)`.
+        integration: Module with `is_wrapped(app)` and `wrap(app, around)` or `wrap_asgi(app, around)`.
+        is_asgi: Whether it is the latter.
     """
 
     module: str
     name: str
     integration: str
+    is_asgi: bool = False
 
 
-WSGI_FRAMEWORKS = (
+FRAMEWORKS = (
     Framework("flask", "Flask", "instrumentation.integrations.flask"),
     Framework("django.core.handlers.wsgi", "WSGIHandler", "instrumentation.integrations.django"),
+    Framework("django.core.handlers.asgi", "ASGIHandler", "instrumentation.integrations.django", is_asgi=True),
 )
+"""Starlette and FastAPI are no part of it: their applications have more to tell."""
 
 
 class Surround(Protocol):
     """What is put around applications."""
 
     def surround_asgi(
-        self, inner: ASGIApp, find_route: FindRoute, marks: Mapping[str, object], serves_metrics: bool
+        self, inner: ASGIApp, find_route: FindRoute, marks: Mapping[str, object], serves_metrics: Callable[[], bool]
     ) -> ASGIApp:
         """Return what serves in the place of an application; `serves_metrics`: whether it has `/metrics` itself."""
         ...
@@ -68,18 +72,24 @@ class Applications:
 
     def wrap(self, app: object) -> None:
         """Wrap an application of FastAPI, Starlette, Flask or Django in place; if it is already, it stays so."""
-        framework = _wsgi_framework(app)
+        framework = _framework_of(app)
         if framework is None:
             self._wrap_starlette(cast("Starlette", app))
-        elif not framework.is_wrapped(app):
-            self._undos.append(framework.wrap(app, self._surround.surround_wsgi))
+            return
+        integration = importlib.import_module(framework.integration)
+        if integration.is_wrapped(app):
+            return
+        if framework.is_asgi:
+            self._undos.append(integration.wrap_asgi(app, self._surround.surround_asgi))
+        else:
+            self._undos.append(integration.wrap(app, self._surround.surround_wsgi))
 
     def wrap_new(self) -> None:
         """Wrap every application that is made from now on, for code that cannot call us."""
         for module, name in (("starlette.applications", "Starlette"), ("fastapi", "FastAPI")):
             self._undos.append(when_imported(module, partial(self._wrap_new_starlette, module, name)))
-        for framework in WSGI_FRAMEWORKS:
-            self._undos.append(when_imported(framework.module, partial(self._wrap_new_wsgi, framework)))
+        for framework in FRAMEWORKS:
+            self._undos.append(when_imported(framework.module, partial(self._wrap_new, framework)))
 
     def wrap_fastapi_when_called(self) -> None:
         """Wrap FastAPI applications that nobody handed to us, when they are first called."""
@@ -102,7 +112,7 @@ class Applications:
         serves_metrics = index.serves("/metrics")
 
         def around(inner: ASGIApp) -> ASGIApp:
-            return self._surround.surround_asgi(inner, index, marks, serves_metrics)
+            return self._surround.surround_asgi(inner, index, marks, lambda: serves_metrics)
 
         self._undos.append(starlette.wrap(app, around))
 
@@ -117,7 +127,7 @@ class Applications:
             importlib.import_module("instrumentation.integrations.fastapi")
         self._undos.append(starlette.wrap_new(getattr(sys.modules[module], name), self.wrap))
 
-    def _wrap_new_wsgi(self, framework: Framework) -> None:
+    def _wrap_new(self, framework: Framework) -> None:
         kind: Any = getattr(sys.modules[framework.module], framework.name)
         original = kind.__init__
 
@@ -138,7 +148,7 @@ def application(target: object) -> object:
     Raises:
         TypeError: it takes no such thing; the message names what to do instead.
     """
-    if target is None or _wsgi_framework(target) is not None:
+    if target is None or _framework_of(target) is not None:
         return target
     if "starlette.applications" in sys.modules:
         starlette = sys.modules["starlette.applications"].Starlette
@@ -151,10 +161,10 @@ def application(target: object) -> object:
     )
 
 
-def _wsgi_framework(app: object) -> Any:
-    """Return the integration that can wrap the application, without importing any framework; None if there is none."""
-    for framework in WSGI_FRAMEWORKS:
+def _framework_of(app: object) -> Framework | None:
+    """Return the framework whose application it is, without importing any."""
+    for framework in FRAMEWORKS:
         kind = getattr(sys.modules.get(framework.module), framework.name, None)
         if kind is not None and isinstance(app, kind):
-            return importlib.import_module(framework.integration)
+            return framework
     return None

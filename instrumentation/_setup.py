@@ -59,7 +59,7 @@ class Telemetry:
 
     def asgi(self, app: ASGIApp) -> ASGIApp:
         """Wrap a plain ASGI application; its routes are unknown, so metrics and spans have no `http.route`."""
-        return AsgiMiddleware(app, self._signals, _Hooks(self, serves_metrics=False), no_route, FASTAPI_MARKS)
+        return AsgiMiddleware(app, self._signals, _Hooks(self, lambda: False), no_route, FASTAPI_MARKS)
 
     def wsgi(self, app: WSGIApp) -> WSGIApp:
         """Wrap a plain WSGI application; its routes are unknown, so metrics and spans have no `http.route`."""
@@ -122,12 +122,12 @@ class Telemetry:
         self._applications.wrap_new()
 
     def surround_asgi(
-        self, inner: ASGIApp, find_route: FindRoute, marks: Mapping[str, object], serves_metrics: bool
+        self, inner: ASGIApp, find_route: FindRoute, marks: Mapping[str, object], serves_metrics: Callable[[], bool]
     ) -> ASGIApp:
         """Return what observes an ASGI application; beside a foreign provider the application itself."""
         if _providers.has_foreign_tracers():
             return inner
-        return AsgiMiddleware(inner, self._signals, _Hooks(self, serves_metrics=serves_metrics), find_route, marks)
+        return AsgiMiddleware(inner, self._signals, _Hooks(self, serves_metrics), find_route, marks)
 
     def surround_wsgi(self, inner: WSGIApp, find_route: FindWsgiRoute, serves_metrics: Callable[[], bool]) -> WSGIApp:
         """Return what observes a WSGI application, likewise."""
@@ -242,13 +242,13 @@ class Telemetry:
 class _Hooks:
     """What the ASGI wrapper asks of the set-up."""
 
-    def __init__(self, telemetry: Telemetry, *, serves_metrics: bool) -> None:
+    def __init__(self, telemetry: Telemetry, serves_metrics: Callable[[], bool]) -> None:
         self._telemetry = telemetry
         self._serves_metrics = serves_metrics
 
     async def scrape(self, accept: str) -> tuple[bytes, str] | None:
         """Return the body and content type of `/metrics`, rendered off the event loop."""
-        if self._serves_metrics:
+        if self._serves_metrics():
             return None
         return await asyncio.to_thread(self._telemetry.page, accept)
 
@@ -291,7 +291,7 @@ class _Off(Telemetry):
             super().wrap_new_applications()
 
     def surround_asgi(
-        self, inner: ASGIApp, find_route: FindRoute, marks: Mapping[str, object], serves_metrics: bool
+        self, inner: ASGIApp, find_route: FindRoute, marks: Mapping[str, object], serves_metrics: Callable[[], bool]
     ) -> ASGIApp:
         return self.asgi(inner)
 
@@ -316,7 +316,7 @@ def instrument(
     Calling it again is safe: the process stays as it was wired first, and the application is instrumented too.
 
     Args:
-        target: An application of FastAPI, Starlette, Flask or Django (its WSGI handler), instrumented in place.
+        target: An application of FastAPI, Starlette, Flask or Django (its WSGI or ASGI handler), instrumented in place.
         service_name: `service.name`; goes before `OTEL_SERVICE_NAME`.
         settings: Instead of what the environment says.
 

@@ -29,6 +29,8 @@ CLIENT_CLOSED_REQUEST = 499
 """Status of a request that was cancelled before a response: nginx's word, as HTTP has none."""
 OBSERVED = "instrumentation.asgi"
 """Key in the scope of a connection that is observed."""
+EXCEPTION = "instrumentation.exception"
+"""Key in a request's scope or environ where a framework's integration leaves what became a 500."""
 FASTAPI_MARKS: Mapping[str, None] = MappingProxyType({"fastapi.telemetry": None})
 """Keeps FastAPI >= 0.142 from making a SERVER span, with the raw query, and a duration of its own."""
 _RESPONSE_HEADERS = frozenset((b"x-request-id", b"traceresponse"))
@@ -133,6 +135,8 @@ class AsgiMiddleware:
             finished = True
             failed = exception if isinstance(exception, Exception) else None
             code = status or (CLIENT_CLOSED_REQUEST if exception is not None and failed is None else 500)
+            if failed is None and code >= 500:
+                failed = scope.get(EXCEPTION)
             try:
                 route, scheme = find_route(scope), scope.get("scheme", "http")
                 http.finish(span, scope["method"], route, code, scope["path"], scheme, streaming, failed)

@@ -6,8 +6,8 @@ from typing import Any
 import flask
 from flask.signals import got_request_exception
 
-from instrumentation.integrations.asgi import METRICS_PATH
-from instrumentation.integrations.wsgi import EXCEPTION, Environ, FindWsgiRoute, WSGIApp, WsgiMiddleware
+from instrumentation.integrations.asgi import EXCEPTION, METRICS_PATH
+from instrumentation.integrations.wsgi import Environ, FindWsgiRoute, WSGIApp, WsgiMiddleware
 
 Around = Callable[[WSGIApp, FindWsgiRoute, Callable[[], bool]], WSGIApp]
 """Takes an application, how its routes are found, and whether it serves `/metrics` itself."""

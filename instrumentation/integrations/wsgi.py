@@ -10,7 +10,7 @@ from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 
 from instrumentation.guard import Guard
-from instrumentation.integrations.asgi import METRICS_PATH, PROBES
+from instrumentation.integrations.asgi import EXCEPTION, METRICS_PATH, PROBES
 from instrumentation.integrations.http import HttpServer, response_headers
 from instrumentation.signals.signals import Signals
 from instrumentation.signals.span import Span
@@ -24,8 +24,6 @@ Scrape = Callable[[str], tuple[bytes, str] | None]
 """Takes `Accept`, returns body and content type of `/metrics`; None if the application serves that path itself."""
 
 SCOPE_NAME = "instrumentation.wsgi"
-EXCEPTION = "instrumentation.exception"
-"""Key of the environ where a framework's integration leaves what the framework has turned into a 500."""
 _OBSERVED = "instrumentation.wsgi"
 _CARRIED = (
     ("HTTP_TRACEPARENT", b"traceparent"),

@@ -267,3 +267,60 @@ assert "traceresponse" not in call()[1]
     status, _, err = run(code)
     assert (status, err) == (0, "")
     assert [span.kind for span in otlp_sink.records("traces")] == [1, 2]
+
+
+DJANGO_ASGI = (
+    DJANGO.replace("get_wsgi_application", "get_asgi_application")
+    .replace("core.wsgi", "core.asgi")
+    .replace(
+        """def stream(request):
+    def parts():
+        for _ in range(3):
+            with span("part"):
+                time.sleep(0.02)
+            yield "part"
+""",
+        """async def stream(request):
+    async def parts():
+        for _ in range(3):
+            with span("part"):
+                await asyncio.sleep(0.02)
+            yield "part"
+""",
+    )
+)
+
+
+@pytest.mark.parametrize("handed_over", [True, False])
+def test_django_under_asgi(run, free_port, fetch, otlp_sink, plain, handed_over):
+    """Django's ASGI handler tells the same: templates, the caller's trace, a 500 with its exception, a whole stream."""
+    code = f"import asyncio\n{DJANGO_ASGI}"
+    port = free_port()
+    command = [sys.executable, "-m", "uvicorn", "--lifespan", "off", "--port", str(port), "program:app"]
+    if not handed_over:
+        code = code.replace('instrument(app, service_name="django")', "")
+        command = [sys.executable, "-m", "instrumentation.cli", "run", "--", *command]
+    process, url = run(code, wait=False, command=command), f"http://127.0.0.1:{port}"
+    fetch(f"{url}/health")
+    status, body, headers = ask(f"{url}/shop/t/orders/7", traceparent=TRACEPARENT, **{"x-request-id": "r-1"})
+    assert (status, body, headers["x-request-id"]) == (200, "t 7", "r-1")
+    assert ask(f"{url}/fails")[0] == 500
+    assert ask(f"{url}/stream")[1] == "part" * 3
+    assert ask(f"{url}/nowhere/9")[0] == 404
+    page, _ = fetch(f"{url}/metrics")
+    _, err = end(process)
+    servers = {plain(span.attributes)["url.path"]: span for span in otlp_sink.records("traces") if span.kind == 2}
+    route = "/shop/<tenant>/orders/<int:number>"
+    assert {path: span.name for path, span in servers.items()} == {
+        "/shop/t/orders/7": f"GET {route}",
+        "/fails": "GET /fails",
+        "/stream": "GET /stream",
+        "/nowhere/9": "GET",
+    }, err
+    order, failed, stream = (servers[path] for path in ("/shop/t/orders/7", "/fails", "/stream"))
+    assert (order.trace_id.hex(), order.parent_span_id.hex()) == (TRACEPARENT[3:35], TRACEPARENT[36:52])
+    assert (failed.status.code, failed.status.message) == (2, "RuntimeError: no good")
+    assert [event.name for event in failed.events] == ["exception"]
+    parents = [span.parent_span_id for span in otlp_sink.records("traces") if span.kind == 1]
+    assert sorted(parents) == sorted([order.span_id, *[stream.span_id] * 3])
+    assert counts(page) == {(route, "200"): 1, ("/fails", "500"): 1, ("", "404"): 1}
