@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parent))  # the helpers beside this file, 
 from chromium import ARGUMENTS, NoChromiumError, find_chromium
 from faulty_shop import faulty_shop
 
-ORDERS = 36
+ORDERS = 20
 STAYING = ("console", "gateway")
 """What goes on after the run is recorded: the rest would only take time from the browser."""
 
@@ -55,11 +55,14 @@ def _until(condition, seconds=30):
 
 @pytest.fixture
 def visit(shop):
-    """Return a function that asks the gateway for a page it does not have, and returns the path."""
+    """Return a function that asks the gateway for a page it does not have, and returns the path once it is logged."""
 
     def ask():
         path = f"/{uuid.uuid4().hex}"
         assert httpx.get(shop.gateway_url + path, timeout=20).status_code == 404
+        asked = {"query": f'{{service_name="gateway"}} | url_path = "{path}"'}
+        lines = f"{shop.console_url}/loki/api/v1/query_range"
+        _until(lambda: httpx.get(lines, params=asked).json()["data"]["result"])
         return path
 
     return ask
@@ -86,8 +89,8 @@ def chromium():
 
 
 @pytest.fixture
-def open_page(chromium, shop):
-    """Open pages of the console; at the end no script has failed and nothing was asked of another machine."""
+def open_page(chromium, request):
+    """Open pages of the shop's console, or of base_url; no script failed, nothing was asked of another machine."""
     contexts, wrong = [], []
 
     def watch(page):
@@ -96,14 +99,21 @@ def open_page(chromium, shop):
         page.on("dialog", lambda dialog: wrong.append(f"dialog: {dialog.message}"))
         page.on("request", lambda one: urlsplit(one.url).hostname == "127.0.0.1" or wrong.append(f"asked {one.url}"))
 
-    def open_one(path="/", *, width=1280, theme="light", **options):
+    def open_one(path="/", *, width=1280, theme="light", live=False, clock=False, **options):
         size = {"width": width, "height": 900}
-        options = {"base_url": shop.console_url, "viewport": size, "color_scheme": theme, "locale": "en-GB", **options}
+        base_url = options.pop("base_url", None) or request.getfixturevalue("shop").console_url
+        options = {"base_url": base_url, "viewport": size, "color_scheme": theme, "locale": "en-GB", **options}
         context = chromium.new_context(**options)
         context.set_default_timeout(10_000)
         contexts.append(context)
+        if not live:  # what asks again and again takes time from what is looked at
+            context.add_init_script("localStorage.setItem('clew_live', 'false')")
+        if "timezone_id" not in options:
+            context.add_cookies([{"name": "clew_zone", "value": "UTC", "url": base_url}])
         page = context.new_page()
         watch(page)
+        if clock:
+            page.clock.install()
         page.goto(path)
         return page
 

@@ -9,13 +9,15 @@ RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
 PAGES = {
     "overview": "/",
     "traces": '/traces?q={ name = "POST /orders" }&by=resource.service.name',
-    "logs": '/logs?query={service_name="payments"}',
+    "logs": '/logs?query={service_name="payments"} |= "declined"',
     "metrics": "/metrics",
     "metric": "/metrics?name=http.server.request.duration",
     "map": "/map",
     "changed": '/changed?q={ name = "process payments.declined" }',
     "trace": "trace",
     "compare": "compare",
+    "runs": "/runs",
+    "runs compared": "/runs/compare?a=unnamed&b=unnamed",
 }
 
 
@@ -23,30 +25,53 @@ def address(name, trace_id):
     return {"trace": f"/trace/{trace_id}", "compare": f"/compare?a={trace_id}"}.get(name, PAGES[name])
 
 
+@pytest.fixture(scope="module")
+def findings(chromium, shop, a_trace):
+    """Each page loaded once: what axe-core finds in the light, what of the colours in the dark, its width at 400 px."""
+    context = chromium.new_context(base_url=shop.console_url, viewport={"width": 1280, "height": 900})
+    context.add_init_script("localStorage.setItem('clew_live', 'false')")
+    context.add_cookies([{"name": "clew_zone", "value": "UTC", "url": shop.console_url}])
+    page = context.new_page()
+    yield {name: _looked_at(page, address(name, a_trace)) for name in PAGES}
+    context.close()
+
+
+def _looked_at(page, where):
+    page.set_viewport_size({"width": 1280, "height": 900})
+    page.goto(where)
+    page.evaluate(AXE)
+    light = _serious(page, RULES)
+    page.evaluate("document.documentElement.dataset.theme = 'dark'")
+    dark = _serious(page, {"type": "rule", "values": ["color-contrast"]})
+    page.set_viewport_size({"width": 400, "height": 900})
+    return {"light": light, "dark": dark, "width": page.evaluate("document.documentElement.scrollWidth")}
+
+
+def _serious(page, rules):
+    found = page.evaluate("rules => axe.run({runOnly: rules, resultTypes: ['violations']})", rules)["violations"]
+    return [
+        (one["id"], one["nodes"][0]["html"][:160], one["nodes"][0]["failureSummary"][:300])
+        for one in found
+        if one["impact"] in {"serious", "critical"}
+    ]
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_serious_finding(open_page, a_trace, theme):
+@pytest.mark.parametrize("name", PAGES)
+def test_no_serious_finding(findings, name, theme):
     """axe-core finds nothing serious against WCAG 2.1 A and AA on any page; in the dark it checks the colours again."""
-    rules = RULES if theme == "light" else {"type": "rule", "values": ["color-contrast"]}
-    page, found = open_page("/", theme=theme), []
-    for name in PAGES:
-        page.goto(address(name, a_trace))
-        page.evaluate(AXE)
-        result = page.evaluate("rules => axe.run({runOnly: rules, resultTypes: ['violations']})", rules)
-        found += [
-            (name, one["id"], one["nodes"][0]["html"][:160], one["nodes"][0]["failureSummary"][:300])
-            for one in result["violations"]
-            if one["impact"] in {"serious", "critical"}
-        ]
-    assert not found, "\n".join(map(str, found))
+    assert findings[name][theme] == []
 
 
-def test_nothing_is_cut_off_at_400_pixels(open_page, a_trace):
-    """No page scrolls sideways on a narrow screen; the span's panel is a sheet that closes."""
-    page = open_page("/", width=400)
-    for name in PAGES:
-        page.goto(address(name, a_trace))
-        assert page.evaluate("document.documentElement.scrollWidth") <= 400, name
-    page.goto(f"/trace/{a_trace}")
+@pytest.mark.parametrize("name", PAGES)
+def test_nothing_is_cut_off_at_400_pixels(findings, name):
+    """No page scrolls sideways on a narrow screen."""
+    assert findings[name]["width"] <= 400
+
+
+def test_the_panel_is_a_sheet_on_a_narrow_screen(open_page, a_trace):
+    """At 400 px the span's panel covers the waterfall when a span is chosen, and closes."""
+    page = open_page(f"/trace/{a_trace}", width=400)
     page.locator("#waterfall .span").nth(3).click()
     page.locator("#panel .close").click()
     assert not page.locator("#panel").is_visible()
@@ -70,12 +95,15 @@ def test_times_are_told_in_the_readers_zone(open_page, a_trace):
 
 def test_refreshing_shifts_nothing(open_page):
     """While a live page is refreshed, what is read stays where it is."""
-    page = open_page("/")
+    page = open_page("/", live=True, clock=True)
     page.evaluate(
         "() => { window.shifts = 0; new PerformanceObserver(list => list.getEntries().forEach(one => {"
         "window.shifts += one.value; })).observe({type: 'layout-shift', buffered: true}); }"
     )
-    page.wait_for_timeout(2600)
+    for _ in range(2):
+        with page.expect_response(lambda answer: "x-clew-refresh" in answer.request.headers):
+            page.clock.fast_forward(2_500)
+    page.locator("#live[aria-pressed=true]").wait_for()
     assert page.evaluate("window.shifts") < 0.1
 
 

@@ -4,6 +4,7 @@ import os
 import time
 
 import pytest
+from clew_console.search import attribute_compare, groups, log_histogram, scatter
 
 
 @pytest.fixture(scope="module")
@@ -12,6 +13,9 @@ def drawn(tmp_path_factory, make, client_of):
     from clew_console.options import Options
     from clew_console.running import RunningConsole
 
+    patience = pytest.MonkeyPatch()  # a busy machine must not make an answer a partial one
+    for part in (attribute_compare, groups, log_histogram, scatter):
+        patience.setattr(part, "BUDGET_SECONDS", 60.0)
     options = Options(port=0, otlp_http_port=0, otlp_grpc_port=0, data=tmp_path_factory.mktemp("drawn"))
     with RunningConsole(options) as running:
         client = client_of(running)
@@ -26,7 +30,7 @@ def drawn(tmp_path_factory, make, client_of):
             client.send_traces(make.traces(child, service="payments"))
         client.wait("/api/search", lambda answer: len(answer.json()["traces"]) == 10, q='{ name = "charge" }')
         yield client
-        client.http.close()
+    patience.undo()
 
 
 def test_dots_are_roots_without_a_query(drawn):
