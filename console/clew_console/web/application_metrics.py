@@ -65,12 +65,13 @@ def application_counters(view: View, when: TimeRange) -> list[Counter]:
     names = [
         one for one in metric_names(view.directory) if one["type"] == "sum" and not one["name"].startswith(_BORING)
     ]
-    found = [_counter(view, when, one["name"], one["unit"]) for one in names[: 3 * MAX_CARDS]]
+    found = [counter(view, when, one["name"], one["unit"]) for one in names[: 3 * MAX_CARDS]]
     moved = [one for one in found if one is not None]
     return sorted(moved, key=lambda one: (not one.label, one.name))[:MAX_CARDS]
 
 
-def _counter(view: View, when: TimeRange, name: str, unit: str) -> Counter | None:
+def counter(view: View, when: TimeRange, name: str, unit: str) -> Counter | None:
+    """Return a counter's increases, split by what they came to; None for one that did not move."""
     label = _split(view, name)
     by = (label,) if label else ()
     found = metric_series(view.directory, name, when, "increase", group_by=by, most_steps=STEPS)

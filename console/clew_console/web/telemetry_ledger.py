@@ -6,6 +6,7 @@ from clew_console.search.increases import increases
 from clew_console.search.metrics import metric_names
 from clew_console.search.time_range import TimeRange
 from clew_console.web.page import View
+from clew_console.web.pattern_metrics import PATTERNS
 
 PREFIXES = ("otel.sdk.", "clew.")
 LEAST = 0.5
@@ -26,7 +27,7 @@ def telemetry_ledger(view: View, when: TimeRange) -> list[LedgerLine]:
     """Return the counters that moved, in order of name."""
     totals = dict[tuple[str, str], float]()
     for one in metric_names(view.directory):
-        if one["type"] == "sum" and one["name"].startswith(PREFIXES):
+        if one["type"] == "sum" and one["name"].startswith(PREFIXES) and not one["name"].startswith(PATTERNS):
             for grown in increases(view.directory, one["name"], when):
                 reason = next((str(grown.attributes[key]) for key in _REASONS if key in grown.attributes), "")
                 totals[one["name"], reason] = totals.get((one["name"], reason), 0.0) + grown.total

@@ -6,7 +6,7 @@ from clew_console.api.parameters import ParameterError
 from clew_console.search.summary import TraceSummary, summaries
 from clew_console.search.time_range import TimeRange
 from clew_console.web.page import Page, View
-from clew_console.web.pages.trace import load
+from clew_console.web.pages.trace import is_settled, load
 from clew_console.web.pages.traces import bars
 from clew_console.web.selection import with_roots
 from clew_console.web.trace_alignment import align
@@ -28,6 +28,7 @@ def page(view: View) -> Page:
         return Page("missing.html", {"message": "One of the traces has no span here."}, 404)
     summary = summaries(view.directory, [bytes.fromhex(first.trace_id)])[0]
     values: dict[str, Any] = {"a": first, "b": second, "left": waterfall(first.spans, {}), "others": []}
+    values["is_settled"] = is_settled(first, *([second] if second else []))
     if second is None:
         return Page("compare.html", {**values, **bars(_offered(view, summary)), "summary": summary})
     right = waterfall(second.spans, {})

@@ -10,6 +10,7 @@ from clew_console.web.application_metrics import application_counters
 from clew_console.web.objectives import objectives
 from clew_console.web.page import Page, View
 from clew_console.web.pages.traces import bars
+from clew_console.web.pattern_metrics import pattern_metrics
 from clew_console.web.red_series import ServiceSeries, failing_operations, service_series
 from clew_console.web.telemetry_ledger import telemetry_ledger
 
@@ -32,6 +33,7 @@ def page(view: View) -> Page:
             "totals": _totals(services),
             "failing": failing_operations(found, FAILING),
             "counters": application_counters(view, when),
+            "patterns": pattern_metrics(view, when),
             "objectives": objectives(view, when),
             "ledger": telemetry_ledger(view, when),
             **bars(sorted(traces, key=lambda one: -one.start_ns)),

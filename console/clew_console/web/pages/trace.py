@@ -1,5 +1,6 @@
 """One trace: the waterfall, and beside it all of one span."""
 
+import time
 from dataclasses import dataclass
 
 from clew_console.api.parameters import ParameterError
@@ -18,6 +19,7 @@ MAX_LINES = 1000
 EXEMPLAR_WINDOW_NS = 120 * 10**9
 """An exemplar is exported at most this much after the trace ended."""
 AXIS_PARTS = 4
+SETTLED_NS = 30 * 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ def page(view: View) -> Page:
     chart = waterfall(trace.spans, by_span(trace.lines))
     chosen = view.text("span")
     values = {"trace": trace, "chart": chart, "axis": _axis(chart), "is_chosen": bool(chosen)}
+    values |= {"is_settled": is_settled(trace)}
     return Page("trace.html", {**values, "panel": trace.panel(chosen) or trace.panel(_default(chart))})
 
 
@@ -76,6 +79,13 @@ def load(view: View, text: str) -> Trace:
     query = LogQuery((), (Matcher("trace_id", "=", trace_id.hex()),))
     lines = [log_row(one) for one in find_logs(view.directory, query, TimeRange(), MAX_LINES, newest_first=False)]
     return Trace(trace_id.hex(), spans, lines, _exemplars(view, trace_id.hex(), spans))
+
+
+def is_settled(*traces: Trace) -> bool:
+    """Tell whether the traces are so old that no further span is to be expected."""
+    since_ns = time.time_ns() - SETTLED_NS
+    spans = [one.span for trace in traces for one in trace.spans]
+    return bool(spans) and max(max(one.start_time_unix_nano, one.end_time_unix_nano) for one in spans) < since_ns
 
 
 def _exemplars(view: View, trace_id: str, spans: list[FoundSpan]) -> list[TraceExemplar]:

@@ -2,10 +2,12 @@
 import { morph } from "./morph.js";
 
 const RESTS = 3; // after each answer rest at least so many times as long as it took
-const button = document.getElementById("live");
-const seconds = document.getElementById("refresh-seconds");
+const liveButton = () => document.getElementById("live");
+const seconds = document.getElementById("refresh-seconds"); // where a page has a time; others take what was chosen there
 const content = () => document.getElementById("content");
+const isSettled = () => liveButton()?.dataset.settled === "1";
 let isAsking = false;
+let isWantedByHand = false;
 
 export async function refresh() {
   if (isAsking || !content()) return;
@@ -26,32 +28,39 @@ export async function refresh() {
 }
 
 const isBusy = () => document.hidden || document.querySelector("[data-popover][open], .asking, .brushing");
-const isOn = () => button?.getAttribute("aria-pressed") === "true";
+const isOn = () => liveButton()?.getAttribute("aria-pressed") === "true";
 const sleep = (milliseconds) => new Promise((wake) => setTimeout(wake, milliseconds));
+const chosenSeconds = () => Number(seconds?.value || localStorage.getItem("clew_refresh")) || 2;
 
 async function follow() {
   while (isOn()) {
     const before = performance.now();
     if (!isBusy()) await refresh();
+    if (isSettled() && !isWantedByHand) return press(false);
     const took = performance.now() - before;
-    await sleep(Math.max(Number(seconds.value) * 1000, RESTS * took));
+    await sleep(Math.max(chosenSeconds() * 1000, RESTS * took));
   }
 }
 
-export function setLive(isWanted) {
+function press(isWanted) {
+  const button = liveButton();
   if (!button || button.disabled) return;
   const was = isOn();
   button.setAttribute("aria-pressed", String(isWanted));
-  localStorage.setItem("clew_live", String(isWanted));
   if (isWanted && !was) follow();
 }
 
-export const toggleLive = () => setLive(!isOn());
+export function toggleLive() {
+  if (!liveButton() || liveButton().disabled) return;
+  isWantedByHand = !isOn();
+  localStorage.setItem("clew_live", String(isWantedByHand));
+  press(isWantedByHand);
+}
 
-if (button) {
+if (seconds) {
   seconds.value = localStorage.getItem("clew_refresh") ?? "2";
   if (!seconds.value) seconds.value = "2";
   seconds.addEventListener("change", () => localStorage.setItem("clew_refresh", seconds.value));
-  button.addEventListener("click", toggleLive);
-  if (localStorage.getItem("clew_live") !== "false") sleep(500).then(() => setLive(true));
 }
+document.addEventListener("click", (event) => event.target.closest("#live") && toggleLive());
+if (liveButton() && !isSettled() && localStorage.getItem("clew_live") !== "false") sleep(500).then(() => press(true));

@@ -1,0 +1,63 @@
+"""What the first page tells beside the services."""
+
+import html
+import re
+import time
+
+import pytest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+
+
+def _request(service, *metrics):
+    request = ExportMetricsServiceRequest()
+    of_resource = request.resource_metrics.add()
+    of_resource.resource.attributes.append(KeyValue(key="service.name", value=AnyValue(string_value=service)))
+    of_resource.scope_metrics.add().metrics.extend(metrics)
+    return request
+
+
+def _metric(name, unit, kind, values):
+    now = time.time_ns()
+    metric = ExportMetricsServiceRequest().resource_metrics.add().scope_metrics.add().metrics.add(name=name, unit=unit)
+    data = getattr(metric, kind)
+    if kind == "sum":
+        data.aggregation_temporality, data.is_monotonic = 2, True
+    for (key, value), number in values.items():
+        labels = [KeyValue(key=key, value=AnyValue(string_value=value))] if key else []
+        data.data_points.add(as_double=number, attributes=labels, time_unix_nano=now, start_time_unix_nano=now - 10**10)
+    return metric
+
+
+@pytest.fixture
+def words(start, client_of, make):
+    """Return the first page's text, by section, of a console with patterns and a ledger of two services."""
+    with start() as running:
+        client = client_of(running)
+        client.send_traces(make.traces(make.span(kind=2), service="orders"))
+        outcomes = {("clew.saga.outcome", "completed"): 7, ("clew.saga.outcome", "compensated"): 3}
+        dropped = _metric("otel.sdk.processor.span.processed", "{span}", "sum", {("error.type", "queue_full"): 5})
+        for service, depth, age in (("orders", 3, 1.5), ("payments", 4, 2.5)):
+            sent = [
+                _metric("clew.outbox.depth", "{message}", "gauge", {("", ""): depth}),
+                _metric("clew.outbox.oldest.age", "s", "gauge", {("", ""): age}),
+            ]
+            sent += [_metric("clew.saga.ended", "{saga}", "sum", outcomes), dropped] if service == "orders" else []
+            assert client.post("/v1/metrics", _request(service, *sent)).status_code == 200
+        client.wait("/api/metrics/points", lambda answer: len(answer.json()["points"]) == 2, name="clew.outbox.depth")
+        page = client.get("/").text
+        sections = re.findall(r'<section aria-labelledby="(\w+)-title">(.*?)</section>', page, re.DOTALL)
+        yield {name: " ".join(html.unescape(re.sub("<[^>]*>", " ", text)).split()) for name, text in sections}
+
+
+def test_the_patterns_have_a_section_of_their_own(words):
+    """Sagas by outcome, the outboxes' messages added up, and the age of the oldest are told; not among the ledger."""
+    assert "clew.saga.ended 10 compensated 3 30 % completed 7 70 %" in words["patterns"]
+    assert "clew.outbox.depth 7" in words["patterns"]
+    assert "clew.outbox.oldest.age 2.5 s" in words["patterns"]
+    assert "clew." not in words["ledger"]
+
+
+def test_what_was_dropped_is_told_with_its_reason(words):
+    """The ledger names what became of the telemetry itself."""
+    assert "otel.sdk.processor.span.processed queue_full 5" in words["ledger"]
