@@ -1,5 +1,6 @@
 """Both themes, narrow screens, and what assistive technology needs, on every page."""
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -116,3 +117,12 @@ def test_all_scripts_and_styles_together_are_small(shop):
     static = Path(clew_console.web.__file__).parent / "static"
     files = [*static.glob("*.js"), *static.glob("*.css")]
     assert sum(len(gzip.compress(file.read_bytes())) for file in files) <= 200 * 1024
+
+
+def test_vendored_files_are_as_their_makers_have_them():
+    """What refresh.sh brought is unmodified, and its licence lies beside it; the pages themselves vendor nothing."""
+    vendor = Path(__file__).parent / "vendor"
+    sums = dict(reversed(line.split()) for line in (vendor / "SHA256SUMS").read_text().splitlines())
+    assert {name: hashlib.sha256((vendor / name).read_bytes()).hexdigest() for name in sums} == sums
+    assert {path.name for path in vendor.iterdir()} == {*sums, "SHA256SUMS", "refresh.sh"}
+    assert any("LICENSE" in name for name in sums)
