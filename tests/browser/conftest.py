@@ -1,5 +1,6 @@
 """A real Chromium on the console of a real shop in which one version of a service fails."""
 
+import re
 import sys
 import time
 import uuid
@@ -17,6 +18,8 @@ from chromium import ARGUMENTS, NoChromiumError, find_chromium
 from faulty_shop import faulty_shop
 
 ORDERS = 20
+EXPECTED = re.compile("status of 400|ERR_NETWORK_CHANGED")
+"""What Chromium calls an error: a wrong query's answer, and that a container somewhere on this machine came or went."""
 STAYING = ("console", "gateway")
 """What goes on after the run is recorded: the rest would only take time from the browser."""
 
@@ -95,7 +98,9 @@ def open_page(chromium, request):
 
     def watch(page):
         page.on("pageerror", lambda error: wrong.append(f"script: {error}"))
-        page.on("console", lambda said: said.type == "error" and "400" not in said.text and wrong.append(said.text))
+        page.on(
+            "console", lambda said: said.type == "error" and not EXPECTED.search(said.text) and wrong.append(said.text)
+        )
         page.on("dialog", lambda dialog: wrong.append(f"dialog: {dialog.message}"))
         page.on("request", lambda one: urlsplit(one.url).hostname == "127.0.0.1" or wrong.append(f"asked {one.url}"))
 

@@ -101,9 +101,9 @@ def test_refreshing_shifts_nothing(open_page):
         "() => { window.shifts = 0; new PerformanceObserver(list => list.getEntries().forEach(one => {"
         "window.shifts += one.value; })).observe({type: 'layout-shift', buffered: true}); }"
     )
-    for _ in range(2):
+    for milliseconds in (2_500, 60_000):  # a jump counts as the time the answer took, after which the page rests
         with page.expect_response(lambda answer: "x-clew-refresh" in answer.request.headers):
-            page.clock.fast_forward(2_500)
+            page.clock.fast_forward(milliseconds)
     page.locator("#live[aria-pressed=true]").wait_for()
     assert page.evaluate("window.shifts") < 0.1
 
