@@ -62,7 +62,10 @@ def claim(diagnostics: Diagnostics, propagators: tuple[str, ...]) -> None:
     elif loggers is not LOGGERS:
         _name_foreign(diagnostics, "logger", loggers)
     is_default = isinstance(propagate.get_global_textmap(), CompositePropagator)
-    if is_default and set(propagators) == {"tracecontext", "baggage"}:
+    if set(propagators) != {"tracecontext", "baggage"}:
+        text = "the kit's own integrations carry tracecontext and baggage; what is in OTEL_PROPAGATORS is for others"
+        diagnostics.line("propagators", text)
+    elif is_default:
         propagate.set_global_textmap(Propagator())
 
 

@@ -53,3 +53,17 @@ def test_a_fastapi_application_that_nobody_handed_over(run, otlp_sink):
             ("instrumentation.asgi", "GET /x/{y}")
         ]
         assert not [scope.name for _, scope, _ in spans if scope.name.startswith("fastapi")]
+
+
+def test_other_propagators_are_told_of(run, otlp_sink):
+    """The global propagator is the one that OTEL_PROPAGATORS names, and the kit says that its own carry W3C's."""
+    code = """
+    from opentelemetry import baggage, propagate
+    from instrumentation import instrument
+    instrument(service_name="a")
+    assert propagate.get_global_textmap().fields == {"baggage"}
+    """
+    status, _, err = run(code, OTEL_PROPAGATORS="baggage")
+    assert status == 0, err
+    assert "OTEL_PROPAGATORS" in err
+    assert "tracecontext and baggage" in err

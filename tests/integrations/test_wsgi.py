@@ -114,13 +114,13 @@ make_server("127.0.0.1", int(sys.argv[1]), program.app, handler_class=Quiet).ser
 """
 
 
-@pytest.fixture(params=["wsgiref", "gunicorn"])
-def serve_wsgi(request, run, free_port):
+@pytest.fixture
+def serve_wsgi(run, free_port):
     """Serve a program's `app` with a real WSGI server; returns its process and URL."""
 
-    def start(code, **environment):
+    def start(code, server, **environment):
         port = free_port()
-        if request.param == "gunicorn":
+        if server == "gunicorn":
             command = [sys.executable, "-m", "gunicorn", "-b", f"127.0.0.1:{port}", "--threads", "2", "program:app"]
         else:
             command = [sys.executable, "-c", WSGIREF, str(port)]
@@ -151,11 +151,11 @@ ROUTES = {
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
-@pytest.mark.parametrize("framework", ROUTES)
-def test_requests_of_a_framework(serve_wsgi, fetch, otlp_sink, plain, framework):
+@pytest.mark.parametrize(("framework", "server"), [("flask", "gunicorn"), ("django", "wsgiref")])
+def test_requests_of_a_framework(serve_wsgi, fetch, otlp_sink, plain, framework, server):
     """Route templates, the caller's trace, children, a 500 with its exception, a stream's whole length; no probes."""
     code, route, fails, stream = ROUTES[framework]
-    process, url = serve_wsgi(code)
+    process, url = serve_wsgi(code, server)
     fetch(f"{url}/health")
     status, body, headers = ask(f"{url}/shop/t/orders/7", traceparent=TRACEPARENT, **{"x-request-id": "r-1"})
     assert (status, body, headers["x-request-id"]) == (200, "t 7", "r-1")
@@ -203,9 +203,10 @@ def counts(page):
     return {labels: count for labels, count in named.items() if count}
 
 
-def test_a_plain_application(serve_wsgi, fetch, otlp_sink, plain):
+@pytest.mark.parametrize("server", ["wsgiref", "gunicorn"])
+def test_a_plain_application(serve_wsgi, fetch, otlp_sink, plain, server):
     """A list, a generator, an exception before and one within the response: one span each, with its children."""
-    process, url = serve_wsgi(PLAIN)
+    process, url = serve_wsgi(PLAIN, server)
     fetch(f"{url}/list")
     assert ask(f"{url}/generator")[1] == "part" * 3
     assert ask(f"{url}/raise")[0] == 500
