@@ -16,6 +16,7 @@ from clew_console.options import Options
 from clew_console.port import PortError, listen, reserve
 from clew_console.receive.http import otlp_app
 from clew_console.receive.rpc import is_grpc_installed, start_grpc
+from clew_console.receive.signal import replayed
 from clew_console.store.runs import Runs
 from clew_console.store.writer import Writer
 from clew_console.web.site import site
@@ -81,7 +82,7 @@ class Console:
             self._close_sockets()
             raise
         self._directory = self.runs.directory
-        self._writer = Writer(self._directory)
+        self._writer = Writer(self._directory, replayed, options.max_queue_bytes)
         ui, otlp = (self._url(one.getsockname()[1]) for one in self._sockets)
         grpc = self._url(self._grpc_port) if self._grpc_port is not None else None
         self.addresses = Addresses(ui, otlp, grpc, self._guard.login(ui))

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from clew_console.store.directory import DEFAULT_MAX_SIZE_BYTES, MIN_MAX_SIZE_BYTES
+from clew_console.store.writer import MAX_QUEUED_BYTES
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Options:
     otlp_grpc_port: int = 4317
     data: Path = Path(".clew/console")
     max_size_bytes: int = DEFAULT_MAX_SIZE_BYTES
+    max_queue_bytes: int = MAX_QUEUED_BYTES
     run: str = ""
     token: str = ""
     is_open: bool = False
@@ -48,6 +50,7 @@ def parse_options(arguments: Sequence[str], environment: Mapping[str, str] = os.
         otlp_grpc_port=found.otlp_grpc_port,
         data=Path(found.data),
         max_size_bytes=found.max_size,
+        max_queue_bytes=found.max_queue,
         run=found.run,
         token=found.token,
         is_open=found.no_token,
@@ -69,6 +72,13 @@ def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
         default=_DEFAULTS.max_size_bytes,
         metavar="BYTES",
         help="delete the oldest data beyond this many bytes (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--max-queue",
+        type=_max_queue_bytes,
+        default=_DEFAULTS.max_queue_bytes,
+        metavar="BYTES",
+        help="answer 503 when this much is waiting to be stored (default: %(default)s, at most 1/32 of --max-size)",
     )
     run = environment.get("CLEW_CONSOLE_RUN", "")
     about_run = "keep what comes as a run of this name, or go on with the one there is (CLEW_CONSOLE_RUN)"
@@ -111,6 +121,12 @@ def _port_number(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text[:6]) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65535")
     return int(text)
+
+
+def _max_queue_bytes(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text[:20]) <= MAX_QUEUED_BYTES:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of bytes from 1 to {MAX_QUEUED_BYTES}")
+    return int(text[:20])
 
 
 def _max_size_bytes(text: str) -> int:

@@ -54,6 +54,8 @@ async def _health(writer: Writer, request: Request) -> Reply:
             "written_rows": writer.written_rows,
             "dropped_rows": writer.dropped_rows,
             "queued_bytes": writer.queued_bytes,
+            "refused_requests": writer.refused_requests,
+            "pruned_segments": writer.pruned_segments,
         }
     )
 

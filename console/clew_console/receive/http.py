@@ -24,12 +24,11 @@ from clew_console.receive.body import (
     read_body,
 )
 from clew_console.receive.otlp_json import parse_json
-from clew_console.receive.signal import SIGNALS, Signal
+from clew_console.receive.signal import RETRY_AFTER_SECONDS, SIGNALS, Signal
 from clew_console.store.writer import Writer
 
 PROTOBUF = "application/x-protobuf"
 JSON = "application/json"
-RETRY_AFTER_SECONDS = 1
 MAX_DISCARDED_BYTES = 64 << 20
 """A body up to this size is read to its end before it is refused: a sender that still sends may miss the answer."""
 MAX_DISCARD_SECONDS = 2.0

@@ -6,10 +6,13 @@ import importlib.util
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from google.protobuf.any_pb2 import Any as Any_
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import DecodeError
 
 from clew_console.receive.body import MAX_BODY_BYTES
-from clew_console.receive.signal import SIGNALS, Signal
+from clew_console.receive.signal import RETRY_AFTER_SECONDS, SIGNALS, Signal
+from clew_console.store.wire import prefixed
 
 if TYPE_CHECKING:
     import grpc.aio
@@ -21,6 +24,9 @@ def is_grpc_installed() -> bool:
     """Tell whether the receiver can run here."""
     return importlib.util.find_spec("grpc") is not None
 
+
+_FULL = "the console's queue is full; nothing of this request was taken"
+_UNAVAILABLE = 14
 
 Allow = Callable[[Iterable[tuple[str, str | bytes]]], bool]
 """Tells by its metadata whether a call may be made."""
@@ -41,6 +47,18 @@ async def start_grpc(writer: Writer, host: str, port: int, is_allowed: Allow) ->
     bound = server.add_insecure_port(f"[{host}]:{port}" if ":" in host else f"{host}:{port}")
     await server.start()
     return server, bound
+
+
+def _retry_details() -> bytes:
+    """Encode google.rpc.Status with a RetryInfo, by which OTLP says that and when to try again.
+
+    Source: https://opentelemetry.io/docs/specs/otlp/#failures
+    """
+    delay = Duration(seconds=RETRY_AFTER_SECONDS).SerializeToString()
+    retry_info = Any_(type_url="type.googleapis.com/google.rpc.RetryInfo", value=prefixed(b"\x0a", delay))
+    return (
+        b"\x08%c" % _UNAVAILABLE + prefixed(b"\x12", _FULL.encode()) + prefixed(b"\x1a", retry_info.SerializeToString())
+    )
 
 
 def _handlers(writer: Writer, is_allowed: Allow) -> grpc.GenericRpcHandler:
@@ -75,7 +93,7 @@ def _export(signal: Signal, writer: Writer, is_allowed: Allow) -> Any:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"not a {signal.request.DESCRIPTOR.name}: {error}")
         batch, response = signal.batch(message, body)
         if batch.rows and not writer.submit(batch):
-            await context.abort(grpc.StatusCode.UNAVAILABLE, "the console's queue is full; try again")
+            await context.abort(grpc.StatusCode.UNAVAILABLE, _FULL, (("grpc-status-details-bin", _retry_details()),))
         return response
 
     return export

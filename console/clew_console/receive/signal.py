@@ -21,6 +21,9 @@ from clew_console.store.metric_rows import write_metrics
 from clew_console.store.pending import Pending
 from clew_console.store.writer import Batch
 
+RETRY_AFTER_SECONDS = 1
+"""What a sender is told to wait when the queue is full."""
+
 
 @dataclass(frozen=True, slots=True)
 class Signal:
@@ -49,7 +52,7 @@ class Signal:
             partial_success.error_message = f"{rejected} spans have no 16 byte trace id and 8 byte span id"
         if data is None or rejected:
             data = request.SerializeToString()
-        return Batch(partial(_write, self.write, data), rows, len(data)), response
+        return Batch(partial(_write, self.write, data), rows, len(data), SIGNALS.index(self), data), response
 
 
 def _write(write: Callable[[Pending, bytes], None], data: bytes, pending: Pending) -> None:
@@ -136,3 +139,9 @@ SIGNALS = (
         _write_metrics,
     ),
 )
+
+
+def replayed(kind: int, data: bytes) -> Batch:
+    """Make the batch of a journalled request again; `kind` is its signal's place in `SIGNALS`."""
+    signal = SIGNALS[kind]
+    return signal.batch(signal.request.FromString(data), data)[0]

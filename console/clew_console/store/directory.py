@@ -5,12 +5,15 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+from clew_console.store.journal import journal_bytes
 from clew_console.store.pool import Pool
-from clew_console.store.segment import Segment, SegmentError, check, segment, segments
+from clew_console.store.segment import Segment, SegmentError, check, progress, segment, segments
 
 DEFAULT_MAX_SIZE_BYTES = 1 << 30
 MIN_MAX_SIZE_BYTES = 8 << 20
 """Below this the empty tables and the write-ahead log alone would fill the store."""
+QUEUE_SHARE = 32
+"""The queue, and so its journal, takes at most 1/32 of the size cap."""
 MAX_SEGMENTS = 1000
 """A trace looks into every segment, so the oldest also go when there are more than these."""
 PARTS = 20
@@ -33,6 +36,7 @@ class Directory:
         self.path = path
         self.max_size_bytes = max_size_bytes
         self.pool = Pool()
+        self.pruned_segments = 0
         self._lock_fd = _lock(path)
         try:
             for found in segments(path):
@@ -60,10 +64,23 @@ class Directory:
             return segment(self.path, newest.hour, newest.number + 1)
         return newest
 
-    def prune(self) -> list[Segment]:
-        """Delete the oldest segments until size and count are held, never the newest one. Return the deleted."""
+    @property
+    def size_bytes(self) -> int:
+        """Bytes on disk: all segments and the journal."""
+        return sum(one.size_bytes for one in self.segments()) + journal_bytes(self.path)
+
+    def progress(self) -> int:
+        """Return up to which sequence of the journal the segments go."""
+        return max((progress(one.path) for one in self.segments()), default=0)
+
+    def prune(self, room_bytes: int = 0) -> list[Segment]:
+        """Delete the oldest segments until size and count are held, never the newest one. Return the deleted.
+
+        Args:
+            room_bytes: What is about to be written; it has to fit under the cap too.
+        """
         kept = self.segments()
-        total_bytes = sum(one.size_bytes for one in kept)
+        total_bytes = sum(one.size_bytes for one in kept) + journal_bytes(self.path) + room_bytes
         deleted = list[Segment]()
         while len(kept) > 1 and (total_bytes > self.max_size_bytes or len(kept) > MAX_SEGMENTS):
             oldest = kept.pop()
@@ -72,6 +89,7 @@ class Directory:
             for file in oldest.files():
                 file.unlink(missing_ok=True)
             deleted.append(oldest)
+        self.pruned_segments += len(deleted)
         return deleted
 
 

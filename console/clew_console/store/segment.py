@@ -2,7 +2,7 @@
 
 import re
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -12,6 +12,11 @@ SCHEMA_VERSION = 4
 
 _NAME = re.compile(r"clew-(\d{8}T\d{2})-(\d{4,})\.sqlite")
 _SCHEMA = ("resources.sql", "spans.sql", "logs.sql", "metrics.sql")
+_PROGRESS = "CREATE TABLE IF NOT EXISTS progress (id INTEGER PRIMARY KEY CHECK (id = 1), sequence INTEGER NOT NULL)"
+"""How far the journal is in the segments; written in the transaction that holds the data."""
+MAX_LOG_BYTES = 4 << 20
+"""Of the write-ahead log, unless the size cap is small."""
+_PAGE_BYTES = 4096
 
 
 class SegmentError(Exception):
@@ -47,8 +52,10 @@ def segments(directory: Path) -> list[Segment]:
     return sorted(Segment(match[1], int(match[2]), path) for match, path in found if match)
 
 
-def open_for_write(path: Path) -> sqlite3.Connection:
+def open_for_write(path: Path, max_log_bytes: int = MAX_LOG_BYTES) -> sqlite3.Connection:
     """Open the file for the one writer thread, creating it with its schema if it is new.
+
+    The write-ahead log goes into the file once it has `max_log_bytes`.
 
     A commit reaches the operating system, so a killed process loses nothing committed. A power cut may lose the last
     commits, the price of synchronous=NORMAL.
@@ -57,10 +64,36 @@ def open_for_write(path: Path) -> sqlite3.Connection:
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("PRAGMA cache_size=-65536")  # KiB; holds the random-order trace index of a full segment
-    connection.execute(f"PRAGMA journal_size_limit={4 << 20}")
+    connection.execute(f"PRAGMA journal_size_limit={max_log_bytes}")
+    connection.execute(f"PRAGMA wal_autocheckpoint={max(max_log_bytes // _PAGE_BYTES, 8)}")
     if _is_empty(connection):
         _create(connection)
+    connection.execute(_PROGRESS)
     return connection
+
+
+def close_written(connection: sqlite3.Connection) -> None:
+    """Close the writer's connection, and empty the write-ahead log also where readers keep the file open."""
+    with suppress(sqlite3.Error):
+        connection.rollback()
+        connection.execute("PRAGMA busy_timeout=200")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+
+
+def set_progress(connection: sqlite3.Connection, sequence: int) -> None:
+    """Note that everything up to this sequence of the journal is in the segment."""
+    connection.execute("INSERT OR REPLACE INTO progress VALUES (1, ?)", (sequence,))
+
+
+def progress(path: Path) -> int:
+    """Return up to which sequence of the journal a segment goes; 0 where none was noted."""
+    try:
+        with closing(open_for_read(path)) as connection:
+            row = connection.execute("SELECT sequence FROM progress").fetchone()
+    except sqlite3.OperationalError:
+        return 0
+    return row[0] if row else 0
 
 
 def _is_empty(connection: sqlite3.Connection) -> bool:

@@ -19,11 +19,10 @@ def _names(directory: Directory) -> set[str]:
     return found
 
 
-def test_a_full_queue_refuses_and_takes_again(tmp_path, monkeypatch):
+def test_a_full_queue_refuses_and_takes_again(tmp_path):
     """While the writer is stuck only the bound is queued; once it goes on there is room again."""
-    monkeypatch.setattr(writer_module, "MAX_QUEUED_BYTES", 100)
     directory, started, go = Directory(tmp_path), threading.Event(), threading.Event()
-    writer = Writer(directory)
+    writer = Writer(directory, max_queued_bytes=100)
     writer.start()
 
     def stuck(_):
