@@ -1,7 +1,8 @@
 """Row 1: logs, metrics and traces are one system."""
 
 FIVE = {"gateway", "orders", "inventory", "payments", "notifications"}
-DURATIONS = ("http.server.request.duration", "messaging.process.duration")
+DURATIONS = ("http.server.request.duration", "messaging.process.duration", "db.client.operation.duration")
+"""A series keeps its newest exemplar of each bucket, so another trace may have taken the place in one of them."""
 IDENTITY = ("service.name", "service.version", "service.instance.id")
 
 
