@@ -97,6 +97,15 @@ def test_a_wrong_query_is_explained_in_place(console, path, name):
     assert 'value="nonsense &lt;b&gt;"' in page.text
 
 
+def test_each_empty_page_says_the_line_that_sends_data(start, client_of):
+    """On a fresh console every page names the exact line to send data to it."""
+    with start() as running:
+        client = client_of(running)
+        line = f"OTEL_EXPORTER_OTLP_ENDPOINT={running.addresses.otlp_http} clew run --service-name my-service --"
+        for path in ("/", "/traces", "/logs", "/metrics", "/map", "/changed"):
+            assert line in client.get(path).text, path
+
+
 def test_foreign_host_names_are_refused(console):
     """A page that rebinds its name to loopback gets nothing from the pages nor from the receiver."""
     for url in (console.ui, console.otlp):
