@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 GRACE_SECONDS = 2.0
 """How long running calls may go on after the signal to stop."""
 
+RETRY_SECONDS = 1.0
+"""How long a background job that failed rests."""
+
 log = get_logger(__name__)
 
 
@@ -39,14 +42,24 @@ async def run_until_stopped(*parts: AbstractAsyncContextManager[object]) -> None
 
 @asynccontextmanager
 async def background(*jobs: Callable[[], Coroutine[object, object, None]]) -> AsyncIterator[None]:
-    """Run jobs beside the body and cancel them at its end; a job that fails ends the body with its exception."""
+    """Run jobs beside the body and cancel them at its end; a job that fails is logged and begun anew."""
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(job()) for job in jobs]
+        tasks = [group.create_task(_kept_up(job)) for job in jobs]
         try:
             yield
         finally:
             for task in tasks:
                 task.cancel()
+
+
+async def _kept_up(job: Callable[[], Coroutine[object, object, None]]) -> None:
+    """Run a job to its end. A database that is away for a while must not take the service with it."""
+    while True:
+        try:
+            return await job()
+        except Exception as error:
+            log.warning("background job failed, will begin anew", error=repr(error), retry_seconds=RETRY_SECONDS)
+            await asyncio.sleep(RETRY_SECONDS)
 
 
 @asynccontextmanager
