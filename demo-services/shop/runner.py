@@ -154,11 +154,13 @@ class Shop:
 
     def _start_console(self) -> None:
         plan = self.plan
+        # Chosen here and not by the console, so that it is found again where it was after a restart.
+        free = free_ports(3)
         options = {
             "--host": LOOPBACK,
-            "--port": plan.console_port,
-            "--otlp-http-port": plan.otlp_http_port,
-            "--otlp-grpc-port": plan.otlp_grpc_port,
+            "--port": plan.console_port or free[0],
+            "--otlp-http-port": plan.otlp_http_port or free[1],
+            "--otlp-grpc-port": plan.otlp_grpc_port or free[2],
             "--data": plan.directory / "console",
             **({"--run": plan.run} if plan.run else {}),
         }

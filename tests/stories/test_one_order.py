@@ -172,19 +172,3 @@ def test_a_bad_order_is_told_why(gateway, body, headers, status):
     assert response.status_code in status
     assert response.headers["content-type"] == "application/problem+json"
     assert response.json()["status"] == response.status_code
-
-
-def test_probes_leave_no_trace(gateway, backend, eventually):
-    """1000 probes add no span and no request metric."""
-
-    def probed():
-        page = gateway.get("/metrics").text
-        return [line for line in page.splitlines() if "/health" in line]
-
-    for number in range(1000):
-        assert gateway.get(("/health", "/health/live", "/health/ready")[number % 3]).status_code == 200
-    assert probed() == []
-    order_id, trace_id, _ = place(gateway)
-    assert order_id
-    eventually(lambda: backend.trace(trace_id))  # what was sent before has arrived too
-    assert backend.search('{resource.service.name="gateway" && name=~".*[Hh]ealth.*"}') == []

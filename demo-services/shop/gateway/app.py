@@ -13,6 +13,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 
 from shop.contracts import orders_pb2 as pb
 from shop.gateway.catalogue import Catalogue
+from shop.gateway.drain import Drain
 from shop.gateway.placement import OrderRequest, Placement
 from shop.gateway.problems import register_problems
 from shop.gateway.services import Services
@@ -35,8 +36,8 @@ ESSENTIAL = {"database", "orders"}
 _STATUS = {pb.ORDER_STATUS_CONFIRMED: "confirmed", pb.ORDER_STATUS_CANCELLED: "cancelled"}
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """Build the gateway; it opens its database and channels when it starts."""
+def create_app(settings: Settings, drain: Drain | None = None) -> FastAPI:
+    """Build the gateway; it opens its database and channels when it starts, and is not ready once `drain` has begun."""
     database = Database(settings.database_url, metadata)
     services = Services(settings)
     catalogue = Catalogue(services)
@@ -50,7 +51,7 @@ def create_app(settings: Settings) -> FastAPI:
     app = FastAPI(title="Clew shop", lifespan=lifespan)
     _add_order_routes(app, services, Placement(database, services, catalogue))
     _add_product_routes(app, services, catalogue)
-    _add_health_routes(app, services, database)
+    _add_health_routes(app, services, database, drain or Drain(0))
     register_problems(app)
     return app
 
@@ -82,7 +83,7 @@ def _add_product_routes(app: FastAPI, services: Services, catalogue: Catalogue) 
         return {"products": [{name: getattr(item, name) for name in fields} for item in found]}
 
 
-def _add_health_routes(app: FastAPI, services: Services, database: Database) -> None:
+def _add_health_routes(app: FastAPI, services: Services, database: Database, drain: Drain) -> None:
     async def checks() -> dict[str, bool]:
         return {"database": await _answers(database), **await services.health()}
 
@@ -93,6 +94,8 @@ def _add_health_routes(app: FastAPI, services: Services, database: Database) -> 
     @app.get("/health/ready")
     @app.get("/health")
     async def ready() -> Response:
+        if drain.begun:
+            return JSONResponse({"status": "leaving", "checks": {}}, 503)
         found = await checks()
         missing = {name for name, answers in found.items() if not answers}
         status = "unavailable" if missing & ESSENTIAL else "degraded" if missing else "ok"

@@ -22,6 +22,7 @@ class Settings:
         orders_target: ORDERS_ADDR, a gRPC target; `ipv4:a:1,b:2` names several replicas.
         inventory_target: INVENTORY_ADDR, likewise.
         call_timeout_seconds: CALL_TIMEOUT_SECONDS; a call to a service behind that takes longer fails with 503.
+        drain_seconds: DRAIN_SECONDS; so long it says that it is not ready, and serves, before it stops.
     """
 
     host: str = "127.0.0.1"
@@ -30,6 +31,7 @@ class Settings:
     orders_target: str = "127.0.0.1:50051"
     inventory_target: str = "127.0.0.1:50052"
     call_timeout_seconds: float = 5.0
+    drain_seconds: float = 0.5
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
@@ -41,4 +43,5 @@ class Settings:
             orders_target=environment.get("ORDERS_ADDR", "127.0.0.1:50051"),
             inventory_target=environment.get("INVENTORY_ADDR", "127.0.0.1:50052"),
             call_timeout_seconds=number(environment, "CALL_TIMEOUT_SECONDS", 5.0),
+            drain_seconds=number(environment, "DRAIN_SECONDS", 0.5),
         )

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from shop.inventory.warehouse import Product, Warehouse
 
-LOOK_SECONDS = 0.25
-"""How often it looks: the stock moves in other processes of the service too."""
+LOOK_SECONDS = (0.25, 1.0)
+"""How often it looks while the stock moves, and when it has not for long: it moves in other processes too."""
 
 
 class Shelf:
@@ -26,15 +26,18 @@ class Shelf:
 
     async def watch(self) -> None:
         """Look until cancelled."""
+        shortest, longest = LOOK_SECONDS
+        pause = shortest
         while True:
+            pause = min(2 * pause, longest)
             found = {product.sku: product for product in await self._warehouse.products()}
             if found != self.products:
-                self.products = found
+                pause, self.products = shortest, found
                 moved, self._moved = self._moved, asyncio.Event()
                 moved.set()
             for product in found.values():
                 stock.set(product.stock, {"sku": product.sku})
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(pause)
 
     async def wait(self) -> None:
         """Wait until something moves."""

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager, nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Connection
 
 PING_SECONDS = 1.0
+PROBE_BUSY_TIMEOUT_MS = 800
+"""Of a probe: it cannot be cancelled while SQLite waits."""
 BUSY_TIMEOUT_MS = 10_000
 """How long one process waits for another's write on the same file before `database is locked`."""
 
@@ -31,15 +35,16 @@ class Database:
     """
 
     def __init__(self, url: str, metadata: MetaData) -> None:
-        self.committed = asyncio.Event()
-        """Set after each committed write of this process; who waits for one clears it."""
         self._metadata = metadata
         self._engine = create_async_engine(url)
         self._writer = self._engine.execution_options(shop_write=True)
+        # Of its own, so that a probe neither waits for a free connection nor for as long as a transaction may.
+        self._probe = create_async_engine(url, poolclass=NullPool).execution_options(shop_write=True)
         # Waiting in the busy handler sleeps in steps of up to 100 ms; a lock hands over at once.
         self._write_turn = asyncio.Lock() if self.is_sqlite else nullcontext()
         if self.is_sqlite:
-            _prepare_sqlite(self._engine)
+            _prepare_sqlite(self._engine, BUSY_TIMEOUT_MS)
+            _prepare_sqlite(self._probe, PROBE_BUSY_TIMEOUT_MS)
 
     @property
     def is_sqlite(self) -> bool:
@@ -57,10 +62,11 @@ class Database:
     async def close(self) -> None:
         """Close all connections and, on SQLite, their threads."""
         await self._engine.dispose()
+        await self._probe.dispose()
 
     async def ping(self) -> None:
         """Begin a write and end it without one; raise if that cannot be done within PING_SECONDS."""
-        async with asyncio.timeout(PING_SECONDS), self._writer.connect() as connection:
+        async with asyncio.timeout(PING_SECONDS), self._probe.connect() as connection:
             await connection.execute(text("SELECT 1"))
 
     @asynccontextmanager
@@ -70,18 +76,12 @@ class Database:
             yield connection
 
     @asynccontextmanager
-    async def write(self, *, quietly: bool = False) -> AsyncIterator[AsyncConnection]:
-        """Give a connection in a transaction: committed at the end, rolled back on an exception.
-
-        Args:
-            quietly: Do not set `committed`: nothing was stored that anybody waits for.
-        """
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """Give a connection in a transaction: committed at the end, rolled back on an exception."""
         async with self._write_turn, self._writer.begin() as connection:
             told: list[Callable[[], None]] = []
             connection.info[_AFTER_COMMIT] = told
             yield connection
-        if not quietly:
-            self.committed.set()
         for tell in told:
             tell()
 
@@ -98,16 +98,16 @@ def after_commit(connection: AsyncConnection, tell: Callable[[], None]) -> None:
     connection.info[_AFTER_COMMIT].append(tell)
 
 
-def _prepare_sqlite(engine: AsyncEngine) -> None:
-    event.listen(engine.sync_engine, "connect", _configure_connection)
+def _prepare_sqlite(engine: AsyncEngine, busy_timeout_ms: int) -> None:
+    event.listen(engine.sync_engine, "connect", partial(_configure_connection, busy_timeout_ms))
     event.listen(engine.sync_engine, "begin", _begin)
 
 
-def _configure_connection(connection: Any, _record: object) -> None:
+def _configure_connection(busy_timeout_ms: int, connection: Any, _record: object) -> None:
     """Set what SQLite keeps per connection, and leave BEGIN to us: the driver would defer it to the first write."""
     connection.isolation_level = None
     cursor = connection.cursor()
-    cursor.execute(f"PRAGMA busy_timeout = {BUSY_TIMEOUT_MS}")
+    cursor.execute(f"PRAGMA busy_timeout = {busy_timeout_ms}")
     cursor.execute("PRAGMA journal_mode = WAL")
     cursor.execute("PRAGMA synchronous = NORMAL")
     cursor.execute("PRAGMA foreign_keys = ON")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from json import JSONDecodeError
 from typing import TYPE_CHECKING, Any
 
 from fast_depends.exceptions import ValidationError
@@ -20,6 +21,9 @@ PREFIX = "dead"
 """A message of `orders.created` is put aside under `dead.orders.created`."""
 FIRST_DELAY_SECONDS = 0.1
 LAST_DELAY_SECONDS = 15.0
+
+UNREADABLE = (ValidationError, JSONDecodeError, UnicodeDecodeError)
+"""What a message raises that does not fit its type, or is no JSON at all: no later delivery reads better."""
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +50,7 @@ class DeadLetters:
         """Have a message delivered again, later each time; in the end put it aside."""
         parts = message.raw_message if isinstance(message.raw_message, list) else [message.raw_message]
         delivery = max(part.metadata.num_delivered for part in parts)
-        if delivery < self._max_deliveries and not isinstance(error, ValidationError):
+        if delivery < self._max_deliveries and not isinstance(error, UNREADABLE):
             delay = min(FIRST_DELAY_SECONDS * 2 ** (delivery - 1), LAST_DELAY_SECONDS)
             await message.nack(delay=delay)  # type: ignore[call-arg] - NATS's takes one
             return

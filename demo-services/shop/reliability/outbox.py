@@ -19,7 +19,7 @@ from instrumentation.patterns import Outbox as OutboxTelemetry
 from shop.reliability.database import after_commit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from opentelemetry.trace import SpanContext
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -71,6 +71,7 @@ class Outbox:
 
     def __init__(self, metadata: MetaData) -> None:
         self.telemetry = OutboxTelemetry()
+        self._listeners: list[Callable[[], None]] = []
         self.table = Table(
             "outbox",
             metadata,
@@ -101,7 +102,21 @@ class Outbox:
             "stored_at_ns": time.time_ns(),
         }
         await connection.execute(insert(self.table).values(row))
-        after_commit(connection, self.telemetry.stored)
+        after_commit(connection, self._stored)
+
+    @contextmanager
+    def listening(self, tell: Callable[[], None]) -> Iterator[None]:
+        """Call `tell` after each commit of this process that stored a message, as long as the body runs."""
+        self._listeners.append(tell)
+        try:
+            yield
+        finally:
+            self._listeners.remove(tell)
+
+    def _stored(self) -> None:
+        self.telemetry.stored()
+        for tell in self._listeners:
+            tell()
 
     async def unsent(self, connection: AsyncConnection, limit: int) -> list[StoredMessage]:
         """Return the oldest messages not yet marked as sent, in the order they were stored."""

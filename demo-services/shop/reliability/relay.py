@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, Any, Protocol
+from itertools import chain, repeat
+from typing import TYPE_CHECKING, Protocol
 from uuid import uuid4
 
 from opentelemetry import trace
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
     from shop.reliability.database import Database
 
 BATCH = 100
-POLL_SECONDS = 0.2
-"""Finds what another process on the same database stored, and what a crash left behind."""
 LEASE_SECONDS = 5.0
 """How long a dead relay keeps the other process of its service waiting."""
+TURN_SECONDS = (0.02, 0.05, 0.1, 0.2)
+"""How long to wait, again and again, for another process that relays; the last is repeated."""
 RETRY_SECONDS = 1.0
 WATCH_SECONDS = 1.0
-"""How often the depth of the outbox is measured."""
+"""How often the depth of the outbox is measured, which also finds what a dead process left behind."""
 
 log = get_logger(__name__)
 
@@ -56,42 +57,29 @@ class Lease:
     def __init__(self, table: Table) -> None:
         self.table = table
         self._holder = uuid4().hex
-        self._until_ns = 0
 
-    @property
-    def fresh(self) -> bool:
-        """Whether this process holds the lease for at least half its time more; then no renewal is needed."""
-        return self._until_ns - time.time_ns() > LEASE_SECONDS * 5e8
+    async def free(self, connection: AsyncConnection) -> bool:
+        """Tell whether no other process holds the lease; nobody takes it before the transaction ends."""
+        row = (await connection.execute(select(self.table.c.holder, self.table.c.until_ns).with_for_update())).first()
+        return row is None or row.holder == self._holder or row.until_ns <= time.time_ns()
 
-    async def is_taken(self, connection: AsyncConnection) -> bool:
-        """Tell whether another process holds the lease."""
-        row = await self._stored(connection)
-        return row is not None and row.holder != self._holder and row.until_ns > time.time_ns()
-
-    async def take(self, connection: AsyncConnection) -> bool:
-        """Take or renew the lease; return False while another process holds it."""
-        now_ns = time.time_ns()
-        row = await self._stored(connection)
-        if row is not None and row.holder != self._holder and row.until_ns > now_ns:
-            return False
-        until_ns = now_ns + int(LEASE_SECONDS * 1e9)
-        values = {"only": 1, "holder": self._holder, "until_ns": until_ns}
-        await connection.execute((insert if row is None else sql_update)(self.table).values(values))
-        self._until_ns = until_ns
-        return True
-
-    async def _stored(self, connection: AsyncConnection) -> Any:
-        return (await connection.execute(select(self.table.c.holder, self.table.c.until_ns))).first()
+    async def take(self, connection: AsyncConnection) -> None:
+        """Take or renew the lease, in the transaction that found it free."""
+        values = {"holder": self._holder, "until_ns": time.time_ns() + int(LEASE_SECONDS * 1e9)}
+        if (await connection.execute(sql_update(self.table).values(values))).rowcount == 0:
+            await connection.execute(insert(self.table).values(only=1, **values))
 
     async def give_up(self, connection: AsyncConnection) -> None:
         """End the lease now, so that another process need not wait for it."""
         mine = self.table.c.holder == self._holder
         await connection.execute(sql_update(self.table).where(mine).values(until_ns=0))
-        self._until_ns = 0
 
 
 class Relay:
     """A loop that publishes unsent messages until it is cancelled.
+
+    It works when this process has stored a message, and else sleeps: only `watch` looks at the database. The lease is
+    held only while there is something to send, so that whichever process stores a message can publish it at once.
 
     A crash between publishing and marking publishes again: consumers need an inbox. A message that cannot be
     published keeps those behind it waiting, because they may tell about the same thing.
@@ -102,60 +90,58 @@ class Relay:
         self._outbox = outbox
         self._lease = Lease(lease)
         self._publish = publish
+        self._wanted = asyncio.Event()
 
     async def run(self) -> None:
         """Relay until cancelled; a failed pass is logged and repeated after RETRY_SECONDS."""
+        self._wanted.set()  # what was stored before
         try:
-            while True:
-                await self._wait()
-                await self._pass_or_back_off()
+            with self._outbox.listening(self._wanted.set):
+                while True:
+                    await self._wanted.wait()
+                    self._wanted.clear()
+                    await self._pass_or_back_off()
         finally:
-            async with self._database.write(quietly=True) as connection:
+            async with self._database.write() as connection:
                 await self._lease.give_up(connection)
 
     async def watch(self) -> None:
-        """Measure what waits until cancelled, also while another process relays or the broker is away."""
+        """Measure what waits until cancelled, also while another process relays or the broker is away.
+
+        What it finds is relayed: a process that died, or one that is stuck, may have left it.
+        """
         while True:
             async with self._database.read() as connection:
-                self._outbox.telemetry.waiting(*await self._outbox.waiting(connection))
+                depth, oldest_seconds = await self._outbox.waiting(connection)
+            self._outbox.telemetry.waiting(depth, oldest_seconds)
+            if depth:
+                self._wanted.set()
             await asyncio.sleep(WATCH_SECONDS)
 
-    async def relay_once(self) -> int:
-        """Publish one batch and return how many messages were sent; 0 without the lease or without messages."""
-        if not self._lease.fresh and not await self._renew_lease():
-            return 0
-        async with self._database.read() as connection:
+    async def relay_once(self) -> int | None:
+        """Publish one batch and return how many messages were sent; None while another process relays."""
+        async with self._database.write() as connection:
+            if not await self._lease.free(connection):
+                return None
             messages = await self._outbox.unsent(connection, BATCH)
+            if messages:
+                await self._lease.take(connection)
         if messages:
             with span("outbox.relay", **{"messaging.batch.message_count": len(messages)}):
                 await self._send(messages)
         return len(messages)
 
-    async def _wait(self) -> None:
-        try:
-            async with asyncio.timeout(POLL_SECONDS):
-                await self._database.committed.wait()
-        except TimeoutError:
-            return
-
     async def _pass_or_back_off(self) -> None:
-        self._database.committed.clear()
+        pauses = chain(TURN_SECONDS, repeat(TURN_SECONDS[-1]))
         try:
-            while await self.relay_once() == BATCH:
-                pass
+            while (sent := await self.relay_once()) in (None, BATCH):
+                if sent is None:
+                    await asyncio.sleep(next(pauses))
         except Exception as error:
             self._outbox.telemetry.failed()
             log.warning("outbox relay failed, will retry", error=repr(error), retry_seconds=RETRY_SECONDS)
             await asyncio.sleep(RETRY_SECONDS)
-            self._database.committed.set()
-
-    async def _renew_lease(self) -> bool:
-        """Take or renew the lease; quietly, or a relay that waits for it would wake itself for ever."""
-        async with self._database.read() as connection:
-            if await self._lease.is_taken(connection):
-                return False
-        async with self._database.write(quietly=True) as connection:
-            return await self._lease.take(connection)
+            self._wanted.set()
 
     async def _send(self, messages: list[StoredMessage]) -> None:
         sent: list[int] = []
@@ -167,7 +153,9 @@ class Relay:
                 self._outbox.telemetry.published((time.time_ns() - message.stored_at_ns) / 1e9)
                 sent.append(message.row_id)
         finally:
-            if sent:
-                async with self._database.write(quietly=True) as connection:
+            async with self._database.write() as connection:
+                if sent:
                     await self._outbox.mark_sent(connection, sent)
-                self._outbox.telemetry.marked(len(sent))
+                if len(sent) < BATCH:
+                    await self._lease.give_up(connection)
+            self._outbox.telemetry.marked(len(sent))

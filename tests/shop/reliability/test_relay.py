@@ -11,8 +11,7 @@ from shop.reliability.database import Database
 from shop.reliability.inbox import Inbox
 from shop.reliability.outbox import Outbox, StoredMessage
 from shop.reliability.relay import Relay, lease_table
-from sqlalchemy import Engine, MetaData
-from sqlalchemy.event import listen, remove
+from sqlalchemy import Engine, MetaData, event
 
 metadata = MetaData()
 outbox = Outbox(metadata)
@@ -35,16 +34,18 @@ class Note:
 class Broker:
     """Remembers what is published; `fail_on` raises before the broker has that message."""
 
-    def __init__(self) -> None:
+    def __init__(self, arrived: asyncio.Event | None = None) -> None:
         self.messages: list[StoredMessage] = []
         self.traces: list[int] = []
         self.fail_on = ""
+        self.arrived = arrived or asyncio.Event()
 
     async def publish(self, message: StoredMessage) -> None:
         if message.message_id == self.fail_on:
             raise ConnectionError("broker away")
         self.messages.append(message)
         self.traces.append(trace.get_current_span().get_span_context().trace_id)
+        self.arrived.set()
 
     @property
     def ids(self) -> list[str]:
@@ -126,15 +127,85 @@ async def test_crash_between_publish_and_mark_gives_a_duplicate_the_inbox_absorb
 
 
 async def test_one_of_two_relays_works(database: Database):
-    """While one relay holds the lease the other publishes nothing, so that messages keep their order."""
-    first, second = Broker(), Broker()
-    relays = [Relay(database, outbox, lease, broker.publish) for broker in (first, second)]
+    """While one relay publishes the other waits, so that messages keep their order; then it has its turn."""
+    publishing, go_on, second = asyncio.Event(), asyncio.Event(), Broker()
+
+    async def slowly(_message: StoredMessage) -> None:
+        publishing.set()
+        await go_on.wait()
+
+    relays = [Relay(database, outbox, lease, publish) for publish in (slowly, second.publish)]
     await write(database, "a")
-    await relays[0].relay_once()
-    await write(database, "b")
-    assert await relays[1].relay_once() == 0
-    await relays[0].relay_once()
-    assert (first.ids, second.ids) == (["a", "b"], [])
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        first = group.create_task(relays[0].relay_once())
+        await publishing.wait()
+        await write(database, "b")
+        assert await relays[1].relay_once() is None
+        go_on.set()
+        assert await first == 1
+        assert await relays[1].relay_once() == 1
+    assert second.ids == ["b"]
+
+
+async def test_each_of_two_relays_publishes_at_once_what_its_process_stores(open_database: Callable):
+    """No process waits for the other's poll: without any poll both publish what they store."""
+    arrived = asyncio.Event()
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        brokers, databases = [Broker(arrived), Broker(arrived)], [await open_database(metadata) for _ in range(2)]
+        # An outbox each, as each process has one.
+        outboxes = [Outbox(MetaData()) for _ in range(2)]
+        running = [
+            group.create_task(Relay(*parts, lease, broker.publish).run())
+            for *parts, broker in zip(databases, outboxes, brokers, strict=True)
+        ]
+        for number in range(6):
+            async with databases[number % 2].write() as connection:
+                await outboxes[number % 2].put(connection, Note(str(number)))
+        while len(brokers[0].ids + brokers[1].ids) < 6:
+            arrived.clear()
+            await arrived.wait()
+        for task in running:
+            task.cancel()
+    assert sorted(brokers[0].ids + brokers[1].ids) == list("012345")
+    assert all(broker.ids == sorted(broker.ids) for broker in brokers)
+
+
+async def test_idle_relays_look_once_a_second(open_database: Callable):
+    """Two idle processes of a service read the depth once a second each, and write nothing."""
+    statements: list[str] = []
+
+    def count(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+        statements.append(statement.split(maxsplit=1)[0])
+
+    async with asyncio.TaskGroup() as group:
+        databases = [await open_database(metadata) for _ in range(2)]
+        relays = [Relay(each, Outbox(MetaData()), lease, Broker().publish) for each in databases]
+        running = [group.create_task(job()) for relay in relays for job in (relay.run, relay.watch)]
+        await asyncio.sleep(0.5)  # the first pass of each
+        event.listen(Engine, "before_cursor_execute", count)
+        try:
+            await asyncio.sleep(2)  # the idle time that is measured
+        finally:
+            event.remove(Engine, "before_cursor_execute", count)
+        for task in running:
+            task.cancel()
+    assert 1 <= statements.count("SELECT") <= 4
+    assert set(statements) <= {"BEGIN", "SELECT"}
+
+
+async def test_what_a_dead_process_left_is_found(database: Database):
+    """Nobody tells of a message whose process died before it was published: the measuring of the depth finds it."""
+    broker = Broker()
+    relay = Relay(database, Outbox(MetaData()), lease, broker.publish)
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        running = [group.create_task(relay.run())]
+        await asyncio.sleep(0.1)  # its first pass is over
+        await write(database, "a")
+        running.append(group.create_task(relay.watch()))
+        await broker.arrived.wait()
+        for task in running:
+            task.cancel()
+    assert broker.ids == ["a"]
 
 
 async def test_message_is_published_in_the_trace_that_stored_it(database: Database):
@@ -164,26 +235,5 @@ async def test_loop_publishes_as_soon_as_a_transaction_commits(database: Databas
         await task
     other = Broker()
     await write(database, "b")
-    assert await Relay(database, outbox, lease, other.publish).relay_once() >= 1
+    assert await Relay(database, outbox, lease, other.publish).relay_once()
     assert other.ids[-1] == "b"
-
-
-async def test_idle_relays_only_poll(database: Database, open_database: Callable):
-    """Of two relays with nothing to do neither wakes itself: each asks the database five times a second."""
-    other = await open_database(metadata)
-    begun: list[object] = []
-
-    def count(connection: object) -> None:
-        begun.append(connection)
-
-    listen(Engine, "begin", count)
-    try:
-        async with asyncio.TaskGroup() as group:
-            relays = [Relay(each, outbox, lease, Broker().publish).run() for each in (database, other)]
-            tasks = [group.create_task(relay) for relay in relays]
-            await asyncio.sleep(1)
-            for task in tasks:
-                task.cancel()
-    finally:
-        remove(Engine, "begin", count)
-    assert 2 < len(begun) < 30
