@@ -1,8 +1,30 @@
 """Wire logs, metrics and traces of a Python service with one call: `instrument(app)`."""
 
-from instrumentation._api import get_logger, span
-from instrumentation._setup import Telemetry, instrument
-from instrumentation.business import BusinessMetrics
-from instrumentation.settings import Settings
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from instrumentation._api import get_logger, span
+    from instrumentation._setup import Telemetry, instrument
+    from instrumentation.business import BusinessMetrics
+    from instrumentation.settings import Settings
 
 __all__ = ["BusinessMetrics", "Settings", "Telemetry", "get_logger", "instrument", "span"]
+
+_MODULES = {
+    "BusinessMetrics": "instrumentation.business",
+    "Settings": "instrumentation.settings",
+    "Telemetry": "instrumentation._setup",
+    "get_logger": "instrumentation._api",
+    "instrument": "instrumentation._setup",
+    "span": "instrumentation._api",
+}
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first asked for: pytest loads a module of this package in every run."""
+    module = _MODULES.get(name)
+    if module is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = found = getattr(import_module(module), name)
+    return found

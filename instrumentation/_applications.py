@@ -64,14 +64,19 @@ class Applications:
         self._surround = surround
         self._tell = tell
         self._undos: list[Callable[[], None]] = []
+        self._asked: list[object] = []
 
-    def undo(self) -> None:
-        """Give all back as they were."""
+    def undo(self) -> list[object]:
+        """Give all back as they were; return those that `wrap` was called with."""
         while self._undos:
             self._undos.pop()()
+        asked, self._asked = self._asked, []
+        return asked
 
     def wrap(self, app: object) -> None:
         """Wrap an application of FastAPI, Starlette, Flask or Django in place; if it is already, it stays so."""
+        if not any(app is other for other in self._asked):
+            self._asked.append(app)
         framework = _framework_of(app)
         if framework is None:
             self._wrap_starlette(cast("Starlette", app))

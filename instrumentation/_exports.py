@@ -2,9 +2,9 @@
 
 import importlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from time import monotonic, time_ns
-from typing import Any
+from typing import Any, NamedTuple
 
 from instrumentation import resource
 from instrumentation.diagnostics import Diagnostics
@@ -69,8 +69,27 @@ class Discard:
         """Forget a record."""
 
 
+class Outlets(NamedTuple):
+    """What stands in for the network and stdout, in tests.
+
+    Attributes:
+        exporter: Returns the exporter of a signal: `traces`, `logs` or `metrics`.
+        write: Takes bytes of lines, and returns how many it took; None: all.
+    """
+
+    exporter: Callable[[str], Exporter]
+    write: Callable[[bytes], int | None]
+
+
 class Exports:
     """The way out of the process.
+
+    Args:
+        settings: How each signal leaves.
+        store: Whose metrics leave.
+        identity: The resource of all.
+        diagnostics: Where failures are told.
+        outlets: Instead of the network and stdout.
 
     Attributes:
         traces: Takes spans.
@@ -78,7 +97,15 @@ class Exports:
         lines: Takes log lines for stdout.
     """
 
-    def __init__(self, settings: Settings, store: MetricStore, identity: Identity, diagnostics: Diagnostics) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: MetricStore,
+        identity: Identity,
+        diagnostics: Diagnostics,
+        outlets: Outlets | None = None,
+    ) -> None:
+        self._outlets = outlets
         self._store = store
         self._identity = identity
         self._diagnostics = diagnostics
@@ -92,7 +119,7 @@ class Exports:
         if OTLP in settings.metrics.exporters:
             route = self._route("metrics", settings.metrics)
             self._lanes.append(MetricLane(route, self._collect, settings.metric_interval_seconds))
-        self.lines = LineWriter(self._ledger)
+        self.lines = LineWriter(self._ledger, None if outlets is None else outlets.write)
         self._flusher = Flusher(self._lanes, self._budget, self._ledger, diagnostics)
         if OTLP in settings.metrics.exporters:
             self._flusher.start()
@@ -121,7 +148,8 @@ class Exports:
         return queue
 
     def _route(self, signal: str, settings: SignalSettings) -> Route:
-        exporter = _exporter(signal, settings, self._diagnostics)
+        outlets = self._outlets
+        exporter = _exporter(signal, settings, self._diagnostics) if outlets is None else outlets.exporter(signal)
         return Route(
             signal, self._ledger.account(signal), exporter, self._identity.request, settings, self._diagnostics
         )

@@ -3,14 +3,14 @@
 import asyncio
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from instrumentation import _libraries, _providers
 from instrumentation._applications import Applications, application
 from instrumentation._exit import at_exit
-from instrumentation._exports import Discard, Exports, Identity
+from instrumentation._exports import Discard, Exports, Identity, Outlets
 from instrumentation.diagnostics import Diagnostics
 from instrumentation.export import scrape
 from instrumentation.guard import Guard
@@ -38,9 +38,13 @@ _active: list["Telemetry"] = []
 
 
 class Telemetry:
-    """A running set-up of the kit; made by `instrument`."""
+    """A running set-up of the kit; made by `instrument`.
 
-    def __init__(self, settings: Settings) -> None:
+    Attributes:
+        settings: What it was made with.
+    """
+
+    def __init__(self, settings: Settings, outlets: Outlets | None = None) -> None:
         self.settings = settings
         self._diagnostics = Diagnostics(settings.diagnostics_level)
         for warning in settings.warnings:
@@ -49,12 +53,11 @@ class Telemetry:
         self._stop_by: float | None = None
         self._store = MetricStore()
         self._identity = Identity(settings, self._detected())
-        self._exports = Exports(settings, self._store, self._identity, self._diagnostics)
+        self._exports = Exports(settings, self._store, self._identity, self._diagnostics, outlets)
         self._guard = Guard(self._diagnostics)
         self._plugs = self._plug_in()
         self._signals = self._make_signals()
         self._applications = Applications(self, self._diagnostics.line)
-        self._process = process.register(self._store)
         self._wire()
 
     def asgi(self, app: ASGIApp) -> ASGIApp:
@@ -97,13 +100,26 @@ class Telemetry:
 
     def uninstrument(self) -> None:
         """Give every library, logger and application back as it was, then shut down."""
-        self._applications.undo()
+        self.unwire()
+        self.shutdown()
+
+    def unwire(self) -> list[object]:
+        """Give every library, logger and application back as it was, but deliver on; return the applications."""
+        applications = self._applications.undo()
         while self._undos:
             self._undos.pop()()
         if self in _active:
             _active.remove(self)
             _providers.point_at(None, None, None)
-        self.shutdown()
+        return applications
+
+    def rewire(self, applications: Iterable[object]) -> None:
+        """Take up again what `unwire` gave back; nothing else may be wired meanwhile."""
+        _active.append(self)
+        self._point()
+        self._wire()
+        for app in applications:
+            self.wrap(app)
 
     def ledger(self) -> dict[str, Any]:
         """Return what became of every record, by signal.
@@ -160,6 +176,7 @@ class Telemetry:
             render=self._render(),
             max_value_characters=settings.log_attribute_value_length_limit,
         )
+        self._spans = spans
         _providers.claim(self._diagnostics, settings.propagators)
         _providers.point_at(spans, self._store, logs)
         return Signals(settings, _providers.TRACERS, self._store, logs, self._guard)
@@ -194,7 +211,11 @@ class Telemetry:
         pretty = form in ("pretty", "console") or (form == "auto" and sys.stdout.isatty())
         return render_console if pretty else None
 
+    def _point(self) -> None:
+        _providers.point_at(self._spans, self._store, self._signals.logs)
+
     def _wire(self) -> None:
+        self._process = process.register(self._store)
         self._undos.append(self._process.undo)
         _libraries.install(_libraries.INTEGRATIONS, self._signals, self._undos)
         if self.settings.contrib and not _providers.has_foreign_tracers():
@@ -272,8 +293,13 @@ class _Off(Telemetry):
         self._undos = []
         self._applications = Applications(self, lambda key, message: None)
         self._passes = passes(settings.propagators)
+        self._wire()
+
+    def _point(self) -> None: ...
+
+    def _wire(self) -> None:
         if self._passes:
-            signals = Signals(settings, PassingTracers(), MetricStore(), LogEmitter("", None, None))
+            signals = Signals(self.settings, PassingTracers(), MetricStore(), LogEmitter("", None, None))
             _libraries.install(_libraries.CARRYING, signals, self._undos)
 
     def asgi(self, app: ASGIApp) -> ASGIApp:
@@ -334,6 +360,28 @@ def instrument(
     if app is not None:
         _active[0].wrap(app)
     return _active[0]
+
+
+def set_aside() -> tuple[list[object], Callable[[], None]]:
+    """Take this process' set-up off for a while, for tests.
+
+    Returns:
+        The applications that it had wrapped, and a function that puts it back.
+    """
+    if not _active:
+        return [], lambda: None
+    before = _active[0]
+    applications = before.unwire()
+    return applications, lambda: before.rewire(applications)
+
+
+def wire(settings: Settings, outlets: Outlets, applications: Iterable[object]) -> Telemetry:
+    """Wire this process, in which nothing is wired now, and these applications; for tests."""
+    telemetry = Telemetry(settings, outlets)
+    _active.append(telemetry)
+    for app in applications:
+        telemetry.wrap(app)
+    return telemetry
 
 
 def instrument_process() -> None:

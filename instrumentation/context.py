@@ -92,6 +92,13 @@ class Identity(Protocol):
         ...
 
 
+def seed_ids(seed: int) -> Callable[[], None]:
+    """Make the ids that follow the same in each run, for tests. Returns what makes them random again."""
+    state = _random.getstate()
+    _random.seed(seed)
+    return lambda: _random.setstate(state)
+
+
 def new_ids() -> bytes:
     """Draw 24 random bytes: a trace id (16), then a span id (8). One draw, since each costs 0.1 us."""
     return _random.getrandbits(192).to_bytes(24, "big")

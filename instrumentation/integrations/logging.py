@@ -5,6 +5,7 @@ record factory, so that is where the handlers it will meet are looked at: 1 us a
 """
 
 import logging
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
@@ -27,6 +28,7 @@ _STRUCTLOG = frozenset(("_logger", "_name", "_record", "_from_structlog"))
 _STANDARD_FIELDS = len(vars(logging.makeLogRecord({})))
 ID_NAMES = ("trace_id", "span_id", "request_id")
 ACCESS_LOGGER = "uvicorn.access"
+_CREDENTIALS_AND_QUERY = re.compile(r"(?<=://)[^/\s@]*@|\?[^\s\"]*")
 
 RecordFactory = Callable[..., logging.LogRecord]
 
@@ -114,7 +116,9 @@ class LogHandler(logging.Handler):
 
 def _message(record: logging.LogRecord) -> str:
     try:
-        return logging.LogRecord.getMessage(record)
+        text = logging.LogRecord.getMessage(record)
+        # httpx tells of each request at level info, with the whole URL.
+        return _CREDENTIALS_AND_QUERY.sub("", text) if record.name == "httpx" else text
     except Exception:  # wrong arguments for the format: the text alone is better than nothing
         return as_text(record.msg)
 

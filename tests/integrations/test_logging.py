@@ -5,6 +5,7 @@ import json
 import logging
 import sys
 
+import httpx
 import pytest
 
 from instrumentation.integrations import logging as integration
@@ -86,6 +87,19 @@ def test_a_level_that_the_service_chose_is_kept(kit, bare_root):
     integration.install(kit.signals)
     root.warning("x")
     assert kit.lines == []
+
+
+def test_a_line_of_httpx_s_own_has_no_query_and_no_password(kit, bare_root):
+    """What httpx itself logs of a request keeps neither query string nor credentials of its URL."""
+    bare_root()
+    undo = integration.install(kit.signals)
+    form = 'HTTP Request: %s %s "%s %d %s"'
+    url = httpx.URL("http://ann:secret@shop/orders?token=t-1")
+    logging.getLogger("httpx").info(form, "GET", url, "HTTP/1.1", 200, "OK")
+    undo()
+    (line,) = map(json.loads, kit.lines)
+    assert line["event"] == 'HTTP Request: GET http://shop/orders "HTTP/1.1 200 OK"'
+    assert [record.body.string_value for record in kit.decoded_logs()] == [line["event"]]
 
 
 def test_wrong_arguments_lose_no_record(kit, bare_root):
