@@ -44,8 +44,9 @@ class Composed:
 
     def __post_init__(self) -> None:
         ports = {name: str(port) for name, port in zip(PORTS, free_ports(len(PORTS)), strict=True)}
-        # Declined are only customers that are meant to be, and stock changes by orders alone.
-        self.environment = {**ports, "DECLINE_SHARE": "0", "RESTOCK_SECONDS": "0", **self.environment}
+        # None is declined who is not meant to be, stock changes by orders alone, and few customers come by themselves.
+        exact = {"DECLINE_SHARE": "0", "RESTOCK_SECONDS": "0", "LOAD_RATE": "1"}
+        self.environment = {**ports, **exact, **self.environment}
 
     def url(self, port: str) -> str:
         """Return the URL of what is published by a variable, say `GATEWAY_PORT`."""

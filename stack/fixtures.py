@@ -112,7 +112,7 @@ def stack_load(stack_shop: Shop) -> Iterator[Shop]:
 
 @pytest.fixture(scope="session")
 def composed() -> Iterator[Composed]:
-    """compose.yaml, brought up; its customers stay at home, so that the stories alone change the stock."""
+    """compose.yaml, brought up with few customers of its own, and removed with its data when the session ends."""
     yield from _composed("compose.yaml")
 
 
