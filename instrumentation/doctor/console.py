@@ -8,7 +8,7 @@ from instrumentation.doctor.backend import Backend
 from instrumentation.doctor.report import Finding
 from instrumentation.doctor.request import INSTANCE, SERVICE, Marked
 from instrumentation.doctor.stack import Stack
-from instrumentation.doctor.stack_causes import skew
+from instrumentation.doctor.stack_causes import SPAN_KEYS, skew
 from instrumentation.doctor.walk import FoundSpan
 
 DURATION = "http.server.request.duration"
@@ -40,10 +40,9 @@ class Console:
 
     def counted(self, span: FoundSpan) -> float:
         """Return the count of requests of the span's service, method and status."""
-        keys = ("http.request.method", "http.response.status_code")
-        wanted = [str(span.attributes[key]) for key in keys]
+        wanted = [str(span.attributes.get(key)) for key in SPAN_KEYS]
         return sum(
-            one["count"] for one in self._ask("points") if [str(one["attributes"].get(k)) for k in keys] == wanted
+            one["count"] for one in self._ask("points") if [str(one["attributes"].get(k)) for k in SPAN_KEYS] == wanted
         )
 
     def why(self, hop: str, marked: Marked) -> Finding | None:

@@ -13,6 +13,7 @@ TRACE_ID = "trace_id"
 DATASOURCES = "grafana/provisioning/datasources/datasources.yaml"
 _SINGLE_DOLLAR = re.compile(r"(?<!\$)\$(?:\{__|__)\w+")
 _METRIC = re.compile(r"\b([a-z][a-z0-9_]+)\{")
+_ASKS_FOR_TRACE = re.compile(rf"\|\s*{TRACE_ID}\s*=~?\s*\S*\$\{{__trace\.traceId")
 _ZERO_SHIFT = re.compile(r"^[-+]?0*[a-z]*$")
 _NAMES = tuple(value.replace(".", "_") for value in vars(semconv).values() if isinstance(value, str) and "." in value)
 
@@ -95,6 +96,16 @@ def _time_shift(sources: Sources) -> Iterator[Finding]:
             yield Finding("grafana-time-shift", cause, fix)
 
 
+def _logs_query(sources: Sources) -> Iterator[Finding]:
+    link = sources.get("tempo", {}).get("tracesToLogsV2", {})
+    asked = str(link.get("query", "")) if link.get("customQuery") else ""
+    if _ASKS_FOR_TRACE.search(asked) or (not asked and link.get("filterByTraceID")):
+        return
+    cause = f"tracesToLogsV2 does not ask for lines whose label {TRACE_ID} is the trace's: {asked or 'no query'}"
+    fix = f'customQuery: true, and a query that ends in | {TRACE_ID} = "$${{__trace.traceId}}" in {DATASOURCES}'
+    yield Finding("grafana-logs-query", cause, fix)
+
+
 def _link_labels(sources: Sources) -> Iterator[Finding]:
     for key in ("tracesToLogsV2", "tracesToMetrics"):
         tags = {one.get("key"): one.get("value") for one in sources.get("tempo", {}).get(key, {}).get("tags", ())}
@@ -117,6 +128,7 @@ _RULES: Sequence[Callable[[Sources], Iterator[Finding]]] = (
     _exemplar_label,
     _derived_field,
     _time_shift,
+    _logs_query,
     _link_labels,
     _link_metrics,
 )

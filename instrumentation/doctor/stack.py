@@ -10,7 +10,7 @@ from instrumentation.doctor import stack_causes
 from instrumentation.doctor.backend import NOT_FOUND, Backend, UnansweredError
 from instrumentation.doctor.report import Finding
 from instrumentation.doctor.request import SERVICE, Marked
-from instrumentation.doctor.stack_causes import COUNT
+from instrumentation.doctor.stack_causes import COUNT, SPAN_KEYS
 from instrumentation.doctor.walk import FoundSpan
 
 BUCKET = "http_server_request_duration_seconds_bucket"
@@ -68,7 +68,7 @@ class Stack:
 
     def counted(self, span: FoundSpan) -> float:
         """Return the count of requests of the span's service, method and status."""
-        method, status = span.attributes["http.request.method"], span.attributes["http.response.status_code"]
+        method, status = (span.attributes.get(key, "") for key in SPAN_KEYS)
         labels = f'service_name="{span.service}",http_request_method="{method}",http_response_status_code="{status}"'
         return sum(float(one["value"][1]) for one in self._query(f"{COUNT}{{{labels}}}"))
 

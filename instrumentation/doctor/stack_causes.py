@@ -1,5 +1,6 @@
 """Why a hop on the stack is broken, by what Prometheus, Loki, Tempo and the Collector say of themselves."""
 
+import json
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -15,6 +16,10 @@ from instrumentation.encode import otlp
 
 TRANSLATION = "UnderscoreEscapingWithSuffixes"
 COUNT = "http_server_request_duration_seconds_count"
+SPAN_KEYS = ("http.request.method", "http.response.status_code")
+"""Attributes of a server span by which its metrics are found."""
+MASKED = "****"
+"""What the Collector's redaction writes in place of a value."""
 MAX_SKEW_SECONDS = 30.0
 _SAMPLE = re.compile(r"^(\w+)\{([^}]*)\} ([0-9.e+]+)$", re.MULTILINE)
 
@@ -106,6 +111,28 @@ def _sampled_away(where: Where, _marked: Marked) -> Finding | None:
     )
 
 
+def _nameless(where: Where, _marked: Marked) -> Finding | None:
+    """Prometheus makes `job` of service.name: a series without one, or with a mask, came without it."""
+    found = _series(where, f'{COUNT}{{job=~"[*]*"}}')
+    return _redacted("metrics", "service.name") if found else None
+
+
+def _redacted_span(where: Where, marked: Marked) -> Finding | None:
+    spans = json.dumps(where.tempo.json(f"/api/traces/{marked.trace_id}"))
+    lacking = [key for key in SPAN_KEYS if f'"{key}"' not in spans]
+    if not lacking and MASKED not in spans:
+        return None
+    return _redacted("spans", " and ".join(lacking) or "values that links select by")
+
+
+def _redacted(records: str, what: str) -> Finding:
+    return Finding(
+        "collector-redaction",
+        f"{records} are stored without {what}: the Collector took it away, or masked it",
+        "processors.redaction in collector.yaml: add it to allowed_keys, or narrow blocked_key_patterns",
+    )
+
+
 def _loki_refuses(where: Where, _marked: Marked) -> Finding | None:
     """Give Loki a log record by hand: its refusal says why, which the Collector keeps to itself."""
     rest = encode.severity(17, "ERROR") + encode.body("clew doctor asks why logs are refused")
@@ -167,6 +194,7 @@ _CAUSES: dict[str, tuple[Cause, ...]] = {
         _not_exported(
             "metrics", "metric_points", "PROMETHEUS_OTLP_ENDPOINT of the Collector: http://HOST:9090/api/v1/otlp"
         ),
+        _nameless,
     ),
     "exemplar": (_no_exemplar_storage, _no_room_for_exemplars),
     "trace": (
@@ -178,7 +206,7 @@ _CAUSES: dict[str, tuple[Cause, ...]] = {
         _not_exported("logs", "log_records", "LOKI_OTLP_ENDPOINT of the Collector: http://HOST:3100/otlp"),
     ),
     "back": (),
-    "metrics": (),
+    "metrics": (_redacted_span,),
 }
 
 

@@ -19,6 +19,9 @@ MUTATIONS = [
     ("grafana-derived-field", DATASOURCES, "matcherRegex: trace_id", "matcherRegex: traceid"),
     ("grafana-time-shift", DATASOURCES, "spanStartTimeShift: -5m", "spanStartTimeShift: 0s"),
     ("grafana-time-shift", DATASOURCES, "        spanEndTimeShift: 5m\n", ""),
+    ("grafana-logs-query", DATASOURCES, "customQuery: true", "customQuery: false"),
+    ("grafana-logs-query", DATASOURCES, '| trace_id = "$${__trace.traceId}"', '|= "$${__trace.traceId}"'),
+    ("grafana-logs-query", DATASOURCES, ' | trace_id = "$${__trace.traceId}"', ""),
     (
         "grafana-link-label",
         DATASOURCES,

@@ -129,3 +129,11 @@ def test_a_trace_that_was_sampled_away_is_named(examine_changed):
     """Tail sampling that keeps nothing of what is neither slow nor failed."""
     overlay = ROOT / "collector/tail-sampling.yaml"
     assert examine_changed(overlays=[overlay], environment={"SAMPLING_PERCENTAGE": "0"}).findings == ["tail-sampling"]
+
+
+@pytest.mark.parametrize("allowed", [[], ["service.name", "service.instance.id"]])
+def test_a_redaction_that_takes_too_much_is_named(examine_changed, allowed):
+    """An allow-list of the Collector that lacks what links select by: the service, or a span's method and status."""
+    overlays = ["yaml:processors::redaction::allow_all_keys: false"]
+    overlays += [f"yaml:processors::redaction::allowed_keys: [{', '.join(allowed)}]"] if allowed else []
+    assert examine_changed(overlays=overlays).findings == ["collector-redaction"]
