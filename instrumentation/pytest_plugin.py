@@ -6,8 +6,7 @@ pytest loads this module wherever Clew is installed; the kit is imported when th
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
@@ -38,12 +37,12 @@ def clew(request: pytest.FixtureRequest) -> Iterator[Captured]:
         from instrumentation.testing import Golden, capture  # noqa: PLC0415 only tests that use it pay for it
     except ModuleNotFoundError as error:
         raise pytest.UsageError(_MISSING.format(name=error.name)) from error
+    node: pytest.Item = cast("Any", request).node  # pytest leaves it without a type
     options: dict[str, object] = {}
-    for marker in reversed(list(request.node.iter_markers("clew"))):
+    for marker in reversed(list(node.iter_markers("clew"))):
         options.update(marker.kwargs)
     real_clock = bool(options.pop("real_clock", False))
-    file: Path = request.node.path
     update = bool(request.config.getoption("--clew-update"))
-    golden = Golden(file.parent / DIRECTORY, f"{file.stem}.{request.node.name}", update)
+    golden = Golden(node.path.parent / DIRECTORY, f"{node.path.stem}.{node.name}", update)
     with capture(real_clock=real_clock, golden=golden, **options) as captured:
         yield captured

@@ -68,7 +68,9 @@ def run(pytester, monkeypatch):
     def start(tests, *arguments, service=SERVICE, process=False):
         pytester.makepyfile(test_it=textwrap.dedent(service) + textwrap.dedent(tests))
         begin = pytester.runpytest_subprocess if process else pytester.runpytest_inprocess
-        return begin("-p", "instrumentation.pytest_plugin", "-p", "no:cacheprovider", "-W", "error", *arguments)
+        loaded = "ignore:Module already imported so cannot be rewritten:pytest.PytestAssertRewriteWarning"
+        plugins = ("-p", "instrumentation.pytest_plugin", "-p", "no:cacheprovider")
+        return begin(*plugins, "-W", "error", "-W", loaded, *arguments)
 
     return start
 
