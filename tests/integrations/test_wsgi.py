@@ -239,6 +239,7 @@ def test_applications_that_nobody_hands_over(run, free_port, fetch, otlp_sink, f
     command += [sys.executable, "-c", WSGIREF, str(port)]
     process = run(code, wait=False, command=command)
     fetch(f"http://127.0.0.1:{port}/shop/t/orders/1")
+    otlp_sink.wait_for(lambda: len(otlp_sink.records("traces")) >= 2)  # a span ends after its response
     _, err = end(process)
     assert sorted(span.name for span in otlp_sink.records("traces")) == [
         "GET /shop/<tenant>/orders/<int:number>",
