@@ -1,5 +1,5 @@
 # Each target sets up what it needs on a machine that has Python 3.11 or newer and make.
-# Variables: PYTHON (interpreter to start from), PYTEST_ARGS (handed to pytest), DEMO_ARGS (handed to the demo).
+# Variables: PYTHON (interpreter to start from), PYTEST_ARGS (to pytest), BENCH_ARGS (to the benchmark), DEMO_ARGS (to the demo).
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -10,7 +10,7 @@ WORKERS ?= 2
 export UV_PROJECT_ENVIRONMENT := .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow stack-test up compose-test check format lock generate screenshots clean
+.PHONY: help install demo test test-slow stack-test up compose-test bench check format lock generate screenshots clean
 
 help:  ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -54,6 +54,14 @@ compose-test: install  ## Bring compose.yaml and compose.light.yaml up and test 
 	@docker compose build
 	@$(BIN)/python -m pytest --backends compose -m "not slow" tests/stories $(PYTEST_ARGS)
 	@$(BIN)/python -m pytest -m compose $(PYTEST_ARGS)
+
+.venv/bench/installed: .venv/installed
+	@echo "installing what the costs are compared with into .venv/bench"
+	@UV_PROJECT_ENVIRONMENT=.venv/bench $(UV) sync --quiet --frozen --no-default-groups --group bench --extra fastapi --extra grpc --extra httpx --extra faststream --extra sqlalchemy --extra testing
+	@touch $@
+
+bench: .venv/bench/installed  ## Measure what the kit costs beside what else there is (BENCH_ARGS="--rounds 1 --seconds 2" for a look)
+	@.venv/bench/bin/python -m benchmarks $(BENCH_ARGS)
 
 check: install  ## Check format, lint, types, imports and generated files
 	$(BIN)/ruff format --check .

@@ -1,0 +1,60 @@
+"""Start what is measured, read its CPU time and memory, and stop it in a way that lets everybody flush."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+SERVER_CORE, LOAD_CORE = "0", "1"
+
+
+def free_port() -> int:
+    """Return a port that is free now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@contextlib.contextmanager
+def started(core: str, command: list[str], port: int, **environment: str) -> Iterator[int]:
+    """Run a program on one core until it serves its port; interrupt it at the end. Yields its process id.
+
+    By SIGINT, which ends with Python's exit handlers: on SIGTERM the SDK would lose its last batch under uvicorn.
+    """
+    process = subprocess.Popen(
+        ["taskset", "-c", core, *command], env={**os.environ, **environment}, cwd=ROOT, stdout=subprocess.DEVNULL
+    )
+    try:
+        for _ in range(400):
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.1):
+                break
+            if process.poll() is not None:
+                sys.exit(f"{' '.join(command)} ended with status {process.returncode}")
+            time.sleep(0.05)
+        else:
+            sys.exit(f"{' '.join(command)} did not serve port {port} within 20 s")
+        yield process.pid
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def cpu_seconds(pid: int) -> float:
+    """Return user and system time of a process so far, of all its threads; resolution 10 ms."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def resident_mib(pid: int) -> float:
+    """Return the memory that a process holds."""
+    return int(Path(f"/proc/{pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
