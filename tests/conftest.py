@@ -30,6 +30,7 @@ pytest_plugins = ["whole_shop"] if find_spec("shop") is not None else []
 """The shop's fixtures, for stories and rows; the environment of an old FastAPI has no shop."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     """Keep the tests of each shop on one worker, as to start it takes long."""
     for item in items:

@@ -130,10 +130,14 @@ def _histogram_samples(point: HistogramPoint, named: Mapping[str, str]) -> Itera
 
 
 def labels(attributes: Mapping[str, object]) -> dict[str, str]:
-    """Name the labels legally; values of attributes whose names become one are joined by `;`."""
+    """Name the labels legally; values of attributes whose names become one are joined by `;`.
+
+    A name that the format reserves, such as `__name__`, moves aside.
+    """
     named: dict[str, str] = {}
     for key in sorted(attributes):
         name, value = label_name(key), label_value(attributes[key])
+        name = f"exported{name}" if name.startswith("__") else name
         named[name] = f"{named[name]};{value}" if name in named else value
     return named
 

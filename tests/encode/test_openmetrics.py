@@ -78,6 +78,14 @@ def test_names_that_become_one():
     assert [sample.value for sample in families["x_y"].samples] == [1]
 
 
+def test_an_attribute_does_not_rename_its_metric():
+    """An attribute that is called as the format calls a metric's name is a label like others."""
+    store = MetricStore()
+    store.gauge("x").cell({"__name__": "y"}).set(1)
+    [family] = [family for family in parse_openmetrics(page(store)) if family.name != "target"]
+    assert (family.samples[0].name, family.samples[0].labels) == ("x", {"exported__name__": "y"})
+
+
 @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan, 2**70, -0.0, 1e300])
 def test_any_number_is_written(value):
     """Infinite, undefined and huge values read back as they were."""
