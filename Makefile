@@ -22,7 +22,7 @@ install: .venv/installed  ## Install everything into .venv, as uv.lock says
 	@test -x $(BIN)/python || { echo "making .venv"; $(PYTHON) -m venv .venv; }
 	@test -x $(UV) && $(UV) --version | grep -q ' $(UV_VERSION)' || { echo "installing uv $(UV_VERSION) into .venv"; $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); }
 	@echo "installing the dependencies of uv.lock into .venv"
-	@$(UV) sync --quiet --frozen --all-packages --all-extras
+	@$(UV) sync --quiet --frozen --compile-bytecode --all-packages --all-extras
 	@touch $@
 
 demo: install  ## Run the shop with the console, until Ctrl-C
@@ -30,7 +30,7 @@ demo: install  ## Run the shop with the console, until Ctrl-C
 
 .venv/fastapi-0.141/installed: .venv/installed
 	@echo "installing FastAPI 0.141, the last without telemetry of its own, into .venv/fastapi-0.141"
-	@UV_PROJECT_ENVIRONMENT=.venv/fastapi-0.141 $(UV) sync --quiet --frozen --no-default-groups --group fastapi-0-141 --extra fastapi --extra httpx
+	@UV_PROJECT_ENVIRONMENT=.venv/fastapi-0.141 $(UV) sync --quiet --frozen --compile-bytecode --no-default-groups --group fastapi-0-141 --extra fastapi --extra httpx
 	@touch $@
 
 test: install .venv/fastapi-0.141/installed  ## Run the tests

@@ -9,12 +9,12 @@ import pytest
 FIVE = {"gateway", "orders", "inventory", "payments", "notifications"}
 
 
-def place(gateway, customer="ann", **headers):
+def place(gateway, customer="ann", sku="horn", **headers):
     """Place an order under a trace and request ID of the caller's; return the answer and both ids."""
     trace_id, request_id = secrets.token_hex(16), f"story-{secrets.token_hex(4)}"
     response = gateway.post(
         "/orders",
-        json={"customer_id": customer, "items": [{"sku": "horn", "quantity": 2}]},
+        json={"customer_id": customer, "items": [{"sku": sku, "quantity": 2}]},
         headers={"traceparent": f"00-{trace_id}-{CALLER}-01", "X-Request-ID": request_id, **headers},
     )
     assert response.status_code == 202, response.text
@@ -108,11 +108,13 @@ def test_the_gateway_s_exemplar_leads_to_a_trace(gateway, backend, settled, even
 def test_a_declined_payment_is_compensated_in_the_same_trace(gateway, backend, settled, eventually):
     """A declined payment shows the forward steps, then the compensation, in one trace; the stock is restored."""
 
+    sku = "sandals"  # which no other test orders
+
     def stock():
-        return {product["sku"]: product["stock"] for product in gateway.get("/products").json()["products"]}
+        return {product["sku"]: product["stock"] for product in gateway.get("/products").json()["products"]}[sku]
 
     before = stock()
-    order_id, trace_id, _ = place(gateway, customer="declined-bob")
+    order_id, trace_id, _ = place(gateway, customer="declined-bob", sku=sku)
     order = settled(order_id)
     assert (order["status"], bool(order["reason"])) == ("cancelled", True)
     spans = eventually(lambda: complete(backend.trace(trace_id), "process orders.cancelled"), 3)
