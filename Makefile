@@ -72,6 +72,7 @@ check: install  ## Check format, lint, types, imports and generated files
 	$(BIN)/python -m shop.contracts.generate --check
 	$(BIN)/python -m stack validate
 	$(BIN)/python -m mixin.generate --check
+	$(BIN)/python docs/generate.py --check
 
 format: install  ## Format the code and mend what the linter can
 	$(BIN)/ruff format .
@@ -80,9 +81,10 @@ format: install  ## Format the code and mend what the linter can
 lock: install  ## Resolve the dependencies anew
 	$(UV) lock
 
-generate: install  ## Generate the gRPC stubs, the dashboards and the alert rules
+generate: install  ## Generate the gRPC stubs, the dashboards, the alert rules and the reference of settings
 	$(BIN)/python -m shop.contracts.generate
 	$(BIN)/python -m mixin.generate
+	$(BIN)/python docs/generate.py
 
 screenshots: install  ## Take the pictures in docs/images from a run of the shop
 	@$(BIN)/python tests/browser/screenshots.py docs/images

@@ -1,4 +1,4 @@
-"""Write the reference of all settings, docs/settings.md: `python docs/generate.py`; `--check` tells of drift instead."""
+"""Write the reference of all settings, docs/settings.md; with `--check` tell of drift instead."""
 
 import sys
 from collections.abc import Iterable, Iterator
@@ -12,8 +12,8 @@ HEAD = """\
 
 Generated from `instrumentation/settings.py` by `make generate`.
 
-Every setting is read once, by `instrument()`. An argument in code goes before the environment, the environment before the
-default:
+Every setting is read once, by `instrument()`. An argument in code goes before the environment, the environment before
+the default:
 
 ```python
 from instrumentation import Settings, instrument, span
@@ -22,16 +22,16 @@ telemetry = instrument(settings=Settings.from_env(service_name="orders", access_
 span("charge")(int)()
 ```
 
-An empty variable counts as unset; only `true`, in any case, is true. A value that is not valid is named on stderr, with what is
-used instead, and never stops the service; in code it raises `ValueError`, an unknown name `TypeError`. Times are seconds in
-code and in `CLEW_*`, milliseconds in `OTEL_*`, as OpenTelemetry's specification has it. Where a row names several variables, the
-first one that is set counts.
+An empty variable counts as unset; only `true`, in any case, is true. A value that is not valid is named on stderr, with
+what is used instead, and never stops the service; in code it raises `ValueError`, an unknown name `TypeError`. Times
+are seconds in code and in `CLEW_*`, milliseconds in `OTEL_*`, as OpenTelemetry's specification has it. Where a row
+names several variables, the first one that is set counts.
 """
 OF_SIGNALS = """
 ## Of each signal
 
-`{SIGNAL}` is `TRACES`, `LOGS` or `METRICS`; `{PROCESSOR}` is `BSP` for spans and `BLRP` for log records. In code a name sets all
-three signals; `traces=`, `logs=` and `metrics=` take a `SignalSettings` each.
+`{SIGNAL}` is `TRACES`, `LOGS` or `METRICS`; `{PROCESSOR}` is `BSP` for spans and `BLRP` for log records. In code a name
+sets all three signals; `traces=`, `logs=` and `metrics=` take a `SignalSettings` each.
 """
 IN_CODE_ALONE = """
 ## In code alone

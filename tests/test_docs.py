@@ -1,17 +1,21 @@
-"""The code of the guides is run as it stands."""
+"""The code of the guides is run as it stands, their links lead somewhere, and the page of settings is the code's."""
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-DOCS = Path(__file__).parents[1] / "docs"
+from instrumentation.settings import parameters
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
 BLOCKS = [
     pytest.param(block, id=f"{guide}-{number}")
-    for guide in ("opentelemetry", "frameworks")
+    for guide in ("opentelemetry", "frameworks", "settings")
     for number, block in enumerate(re.findall(r"```python\n(.*?)```", (DOCS / f"{guide}.md").read_text(), re.DOTALL))
 ]
 
@@ -63,3 +67,46 @@ def test_the_guide_to_testing_holds(tested_guide):
     assert "5 passed" in compared.stdout
     (golden,) = (directory / "traces").iterdir()
     assert f"```text\n{golden.read_text()}```" in TESTING
+
+
+def test_the_links_of_the_guides_lead_somewhere():
+    """Every relative link between the guides names a file that is there."""
+    guides = [*DOCS.glob("*.md"), ROOT / "README.md", ROOT / "ARCHITECTURE.md"]
+    links = [(guide, link) for guide in guides for link in re.findall(r"\]\((?!https?:)([^)#]+)", guide.read_text())]
+    assert len(links) > 10
+    assert [(guide.name, link) for guide, link in links if not (guide.parent / link).exists()] == []
+
+
+def test_drift_of_the_settings_page_is_told(tmp_path):
+    """The committed page is what the settings say; `--check` fails after a change by hand, and the generator mends it."""
+    for name in ("generate.py", "settings.md"):
+        shutil.copy(DOCS / name, tmp_path)
+
+    def generate(*arguments):
+        command = [sys.executable, tmp_path / "generate.py", *arguments]
+        return subprocess.run(command, check=False, capture_output=True, text=True, cwd=ROOT)
+
+    assert generate("--check").returncode == 0
+    page = tmp_path / "settings.md"
+    text = page.read_text()
+    assert text.count("\n| `") == len(list(parameters()))
+    page.write_text(text.replace("`CLEW_TRUST`", "`CLEW_TRUSTED`"))
+    drifted = generate("--check")
+    assert (drifted.returncode, "make generate" in drifted.stderr) == (1, True)
+    assert (generate().returncode, page.read_text()) == (0, text)
+
+
+def test_the_settings_that_the_readme_names_have_its_defaults():
+    """Each variable in the README's table is a setting, with the default that stands there."""
+    defaults = {variable: row.default for row in parameters() for variable in row.variables}
+    rows = re.findall(r"^\| `(CLEW_\w+)` \| (.+?) \|", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert len(rows) >= 5
+    for variable, shown in rows:
+        default = defaults[variable]
+        texts = {
+            str(default),
+            f"`{str(default).lower()}`",
+            f"{default:g}" if isinstance(default, float) else "",
+            "16 MiB" if default == 16 * 2**20 else "",
+        }
+        assert shown in texts, variable
