@@ -78,7 +78,7 @@ def test_the_links_of_the_guides_lead_somewhere():
 
 
 def test_drift_of_the_settings_page_is_told(tmp_path):
-    """The committed page is what the settings say; `--check` fails after a change by hand, and the generator mends it."""
+    """The committed page is what the settings say; a change by hand is told of, and the generator mends it."""
     for name in ("generate.py", "settings.md"):
         shutil.copy(DOCS / name, tmp_path)
 
