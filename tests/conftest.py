@@ -236,7 +236,7 @@ def run(tmp_path, otlp_sink):
         process.communicate()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def free_port():
     """Return a function that finds a port that is free now."""
     return find_free_port
@@ -249,7 +249,7 @@ def find_free_port():
         return probe.getsockname()[1]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def fetch():
     """Return a function that gives body and headers of a page, once it is served."""
     return fetch_page

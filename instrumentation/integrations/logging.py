@@ -28,6 +28,20 @@ _STRUCTLOG = frozenset(("_logger", "_name", "_record", "_from_structlog"))
 _STANDARD_FIELDS = len(vars(logging.makeLogRecord({})))
 ID_NAMES = ("trace_id", "span_id", "request_id")
 ACCESS_LOGGER = "uvicorn.access"
+_TELL_URLS = frozenset(
+    (
+        "aiohttp.access",
+        "django.server",
+        "gunicorn.access",
+        "httpx",
+        "hypercorn.access",
+        "urllib3.connectionpool",
+        ACCESS_LOGGER,
+        "uvicorn.error",
+        "werkzeug",
+    )
+)
+"""Loggers of servers and clients that tell of requests with their whole URLs."""
 _CREDENTIALS_AND_QUERY = re.compile(r"(?<=://)[^/\s@]*@|\?[^\s\"]*")
 
 RecordFactory = Callable[..., logging.LogRecord]
@@ -117,8 +131,7 @@ class LogHandler(logging.Handler):
 def _message(record: logging.LogRecord) -> str:
     try:
         text = logging.LogRecord.getMessage(record)
-        # httpx tells of each request at level info, with the whole URL.
-        return _CREDENTIALS_AND_QUERY.sub("", text) if record.name == "httpx" else text
+        return _CREDENTIALS_AND_QUERY.sub("", text) if record.name in _TELL_URLS else text
     except Exception:  # wrong arguments for the format: the text alone is better than nothing
         return as_text(record.msg)
 
@@ -249,12 +262,16 @@ def install(signals: Signals) -> Callable[[], None]:
     if root.level == logging.WARNING:  # the default: nobody chose it
         root.setLevel(signals.settings.log_level.upper())
     logging.setLogRecordFactory(attachment)
-    access, silence = logging.getLogger(ACCESS_LOGGER), _Silence()
-    if signals.settings.access_log:
-        access.addFilter(silence)
+    silence = _Silence()
+    silenced = (
+        [logging.getLogger(name) for name in (ACCESS_LOGGER, "uvicorn.error")] if signals.settings.access_log else []
+    )
+    for logger in silenced:
+        logger.addFilter(silence)
 
     def undo() -> None:
-        access.removeFilter(silence)
+        for logger in silenced:
+            logger.removeFilter(silence)
         if logging.getLogRecordFactory() is attachment:
             logging.setLogRecordFactory(previous_factory)
         root.setLevel(previous_level)
@@ -264,11 +281,11 @@ def install(signals: Signals) -> Callable[[], None]:
 
 
 class _Silence(logging.Filter):
-    """Lets nothing through: uvicorn's access lines, while the kit writes its own."""
+    """Holds back uvicorn's access lines, while the kit writes its own; those of websockets are among its errors."""
 
     @override
     def filter(self, record: logging.LogRecord) -> bool:
-        return False
+        return record.name != ACCESS_LOGGER and not str(record.msg).startswith('%s - "WebSocket ')
 
 
 def _prints(handler: logging.Handler) -> bool:

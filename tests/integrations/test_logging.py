@@ -25,7 +25,8 @@ def bare_root():
 
     yield bare
     logging.setLogRecordFactory(factory)
-    logging.getLogger("uvicorn.access").filters.clear()
+    for name in ("uvicorn.access", "uvicorn.error"):
+        logging.getLogger(name).filters.clear()
     logger.handlers[:] = before
     logger.setLevel(level)
 
@@ -100,6 +101,29 @@ def test_a_line_of_httpx_s_own_has_no_query_and_no_password(kit, bare_root):
     (line,) = map(json.loads, kit.lines)
     assert line["event"] == 'HTTP Request: GET http://shop/orders "HTTP/1.1 200 OK"'
     assert [record.body.string_value for record in kit.decoded_logs()] == [line["event"]]
+
+
+@pytest.mark.parametrize(
+    ("logger", "form", "arguments", "event"),
+    [
+        (
+            "uvicorn.access",
+            '%s - "%s %s HTTP/%s" %d',
+            ("h:1", "GET", "/a?t=1", "1.1", 200),
+            'h:1 - "GET /a HTTP/1.1" 200',
+        ),
+        ("uvicorn.error", '%s - "WebSocket %s" [accepted]', ("h:1", "/a?t=1"), 'h:1 - "WebSocket /a" [accepted]'),
+        ("werkzeug", '%s - - [] "%s" %s -', ("h", "GET /a?t=1 HTTP/1.1", "200"), 'h - - [] "GET /a HTTP/1.1" 200 -'),
+    ],
+)
+def test_a_line_of_a_server_s_own_has_no_query(make_kit, bare_root, logger, form, arguments, event):
+    """A server's own access lines, printed where the kit's are off, keep the path and no query."""
+    kit = make_kit(access_log=False)
+    bare_root()
+    undo = integration.install(kit.signals)
+    logging.getLogger(logger).info(form, *arguments)
+    undo()
+    assert [json.loads(line)["event"] for line in kit.lines] == [event]
 
 
 def test_wrong_arguments_lose_no_record(kit, bare_root):
