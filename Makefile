@@ -60,7 +60,7 @@ compose-test: install  ## Bring compose.yaml and compose.light.yaml up and test 
 	@UV_PROJECT_ENVIRONMENT=.venv/bench $(UV) sync --quiet --frozen --no-default-groups --group bench --extra fastapi --extra grpc --extra httpx --extra faststream --extra sqlalchemy --extra testing
 	@touch $@
 
-bench: .venv/bench/installed  ## Measure what the kit costs beside what else there is (BENCH_ARGS="--rounds 1 --seconds 2" for a look)
+bench: .venv/bench/installed  ## Measure what the kit costs beside what else there is (BENCH_ARGS="--only http --cycles 5" for a look)
 	@.venv/bench/bin/python -m benchmarks $(BENCH_ARGS)
 
 check: install  ## Check format, lint, types, imports and generated files

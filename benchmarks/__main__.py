@@ -1,31 +1,35 @@
-"""Measure what the kit and others cost, and write table and plot: `make bench`, or `python -m benchmarks --help`."""
+"""Measure what the kit and others cost, and write tables and plots: `make bench`, or `python -m benchmarks --help`."""
 
 import argparse
-import shutil
-import sys
+import gc
+import os
 from pathlib import Path
 
-from benchmarks import http, report
+from benchmarks import report
 from benchmarks.machine import facts
-from benchmarks.variants import HTTP
+from benchmarks.processes import LOAD_CORE
+from benchmarks.side_by_side import measure
+from benchmarks.slices import WINDOW_SECONDS
+from benchmarks.tables import TABLES
 
 
 def main() -> None:
     """Parse the options, measure, write, print."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=5, help="of each load; a round has two of each variant")
-    parser.add_argument("--only", nargs="*", help="names of variants; the bare ones are always measured")
+    parser.add_argument("--only", nargs="*", choices=TABLES, metavar="TABLE", help=f"some of: {' '.join(TABLES)}")
+    parser.add_argument("--cycles", type=int, default=20, help="slices of each variant")
+    parser.add_argument("--variants", nargs="*", help="names; those they are compared with are always measured")
     parser.add_argument("--results", type=Path, default=Path(__file__).parent / "results")
     options = parser.parse_args()
-    if shutil.which("wrk") is None:
-        sys.exit("wrk is not installed; on Debian: apt-get install wrk")
-    wanted = options.only
-    chosen = [each for each in HTTP if wanted is None or each.name in wanted or each.name.startswith("bare")]
-    if wanted and (unknown := set(wanted) - {each.name for each in HTTP}):
-        parser.error(f"no such variant: {', '.join(unknown)}; there are {', '.join(each.name for each in HTTP)}")
-    results = http.measure(chosen, options.rounds, options.seconds)
-    print(report.write(options.results, results, facts(), options.rounds, options.seconds))
+    os.sched_setaffinity(0, {int(LOAD_CORE)})
+    gc.freeze()
+    for name in options.only or TABLES:
+        table = TABLES[name]
+        wanted = options.variants
+        variants = [each for each in table.variants if not wanted or each.name in wanted or each.name == each.base]
+        measured = measure(variants, table.bring_up, options.cycles, options.cycles if table.steady else 0)
+        about = f"{table.about} Medians (middle half) of {options.cycles} slices of {WINDOW_SECONDS} s in turns."
+        print(f"## {name}\n\n{report.write(options.results, name, measured, about, facts())}", flush=True)
 
 
 if __name__ == "__main__":

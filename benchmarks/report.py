@@ -1,99 +1,74 @@
-"""Write what was measured: JSON with every round, a Markdown table of medians, and a plot."""
+"""Write what was measured: JSON with every slice, a Markdown table, and a plot."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
 from html import escape
 from pathlib import Path
-from statistics import median
 
-from benchmarks.http import Round
+from benchmarks.comparison import Row, as_json, rows
+from benchmarks.side_by_side import Measured
 
+Render = Callable[[Row], str]
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """Medians of one variant; ratios are taken within a round, against the bare variant with the same handler."""
-
-    name: str
-    throughput_ratio: float
-    cpu_us: float
-    added_us: float
-    p99_ratio: float
-    steady_p99_ratio: float
-    rss_mib: float
-    spans_per_request: float
-    logs_per_request: float
-    observed: float
-
-
-def rows(results: Mapping[str, Sequence[Round]]) -> list[Row]:
-    """Reduce the rounds."""
-    return [_row(name, rounds, results[_base(name)]) for name, rounds in results.items()]
+COLUMNS: Mapping[str, Render] = {
+    "throughput, of bare": lambda row: row.throughput_ratio.text(3),
+    "1/CPU, of bare": lambda row: row.cpu_ratio.text(3),
+    "CPU, µs": lambda row: f"{row.cpu_us.median:.1f}",
+    "added, µs": lambda row: row.added_us.text(1),
+    "p99, of bare": lambda row: _ratio(row.p99_ratio),
+    "p99 at fixed rate, of bare": lambda row: _ratio(row.steady_p99_ratio),
+    "RSS, MiB": lambda row: f"{row.rss_mib:.0f}",
+    "arrived per operation": lambda row: ", ".join(f"{name} {times:.2f}" for name, times in row.per_operation.items()),
+}
+WHEN_WAITED_FOR = ("throughput, of bare", "p99, of bare", "p99 at fixed rate, of bare")
+"""Columns of what is loaded as fast as it answers; others set their own pace."""
 
 
-def _base(name: str) -> str:
-    return "bare, log call" if "log line" in name or "log call" in name else "bare"
+def _ratio(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f}"
 
 
-def _row(name: str, ours: Sequence[Round], bare: Sequence[Round]) -> Row:
-    def over(value: Callable[[Round, Round], float]) -> float:
-        return median(value(*pair) for pair in zip(ours, bare, strict=True))
-
-    return Row(
-        name,
-        over(lambda one, base: one.per_second / base.per_second),
-        over(lambda one, _: one.cpu_us),
-        over(lambda one, base: one.cpu_us - base.cpu_us),
-        over(lambda one, base: one.p99_ms / base.p99_ms),
-        over(lambda one, base: one.steady_p99_ms / base.steady_p99_ms),
-        over(lambda one, _: one.rss_mib),
-        over(lambda one, _: one.counts["spans"] / one.served),
-        over(lambda one, _: one.counts["logs"] / one.served),
-        over(lambda one, _: one.counts["observations"] / one.served),
-    )
-
-
-def markdown(table: Sequence[Row], facts: Mapping[str, str], rounds: int, seconds: int) -> str:
-    """Render the table, with the machine below it."""
-    head = "| variant | throughput, of bare | CPU/request, µs | added, µs | p99, of bare | p99 at fixed rate, of bare"
-    head += " | RSS, MiB | spans/request | log records/request | observations/request |\n|---|" + "---:|" * 9
-    lines = [
-        f"| {row.name} | {row.throughput_ratio:.3f} | {row.cpu_us:.1f} | {row.added_us:.1f} | {row.p99_ratio:.2f}"
-        f" | {row.steady_p99_ratio:.2f} | {row.rss_mib:.0f} | {row.spans_per_request:.2f}"
-        f" | {row.logs_per_request:.2f} | {row.observed:.2f} |"
-        for row in table
-    ]
+def markdown(table: Sequence[Row], about: str, facts: Mapping[str, str]) -> str:
+    """Render the table, with what was done and the machine below it."""
+    paced = all(row.p99_ratio is None for row in table)
+    columns = {name: show for name, show in COLUMNS.items() if not (paced and name in WHEN_WAITED_FOR)}
+    head = f"| variant | {' | '.join(columns)} |\n|---|" + "---:|" * (len(columns) - 1) + "---|"
+    lines = [f"| {row.name} | {' | '.join(show(row) for show in columns.values())} |" for row in table]
     where = ", ".join(f"{name} {value}" for name, value in facts.items())
-    return "\n".join((head, *lines, "", f"Medians of {rounds} alternating rounds of {seconds} s. {where}.", ""))
+    return "\n".join((head, *lines, "", f"{about} {where}.", ""))
 
 
 def svg(table: Sequence[Row]) -> str:
-    """Draw each variant's share of bare's throughput as a bar."""
+    """Draw each variant's share of bare's throughput as a bar, with the middle half of its slices as a line."""
     height, left, width = 24, 260, 400
-    bars = "".join(
-        f'<text x="{left - 8}" y="{place * height + 17}" text-anchor="end">{escape(row.name)}</text>'
-        f'<rect x="{left}" y="{place * height + 4}" width="{max(1.0, row.throughput_ratio * width):.0f}" height="16"'
-        f' fill="{"#2a6f97" if row.name.startswith("kit") else "#9aa5b1"}"/>'
-        f'<text x="{left + row.throughput_ratio * width + 6:.0f}" y="{place * height + 17}">'
-        f"{row.throughput_ratio:.2f}</text>"
-        for place, row in enumerate(table)
-    )
-    size = f'width="{left + width + 60}" height="{len(table) * height + 8}"'
+    bars = "".join(_bar(row, place * height, left, width) for place, row in enumerate(table))
+    size = f'width="{left + width + 80}" height="{len(table) * height + 8}"'
     style = 'font-family="sans-serif" font-size="13" role="img"'
     title = "<title>Throughput as a share of the same service without telemetry</title>"
     paper = '<rect width="100%" height="100%" fill="#ffffff"/>'
     return f'<svg xmlns="http://www.w3.org/2000/svg" {size} {style}>{title}{paper}{bars}</svg>\n'
 
 
-def write(
-    folder: Path, results: Mapping[str, Sequence[Round]], facts: Mapping[str, str], rounds: int, seconds: int
-) -> str:
-    """Write `http.json`, `http.md` and `http.svg`; return the table."""
+def _bar(row: Row, top: int, left: int, width: int) -> str:
+    share = row.throughput_ratio
+    colour = "#2a6f97" if row.name.startswith("kit") else "#9aa5b1"
+    low, high = (left + each * width for each in (share.low, share.high))
+    return (
+        f'<text x="{left - 8}" y="{top + 17}" text-anchor="end">{escape(row.name)}</text>'
+        f'<rect x="{left}" y="{top + 4}" width="{max(1.0, share.median * width):.0f}" height="16" fill="{colour}"/>'
+        f'<path d="M{low:.0f} {top + 12}H{high:.0f}" stroke="#1b1b1b" stroke-width="2"/>'
+        f'<text x="{max(high, left + share.median * width) + 6:.0f}" y="{top + 17}">{share.median:.2f}</text>'
+    )
+
+
+def write(folder: Path, name: str, measured: Measured, about: str, facts: Mapping[str, str]) -> str:
+    """Write `NAME.json` and `NAME.md`, and `NAME.svg` where throughput says something; return the table."""
     folder.mkdir(parents=True, exist_ok=True)
-    table = rows(results)
-    measured = {name: [asdict(each) for each in several] for name, several in results.items()}
-    (folder / "http.json").write_text(json.dumps({"machine": dict(facts), "rounds": measured}, indent=1) + "\n")
-    text = markdown(table, facts, rounds, seconds)
-    (folder / "http.md").write_text(text)
-    (folder / "http.svg").write_text(svg(table))
+    table = rows(measured)
+    whole = {"machine": dict(facts), "about": about, **as_json(measured)}
+    (folder / f"{name}.json").write_text(json.dumps(whole, indent=1) + "\n")
+    text = markdown(table, about, facts)
+    (folder / f"{name}.md").write_text(text)
+    if any(row.p99_ratio is not None for row in table):
+        (folder / f"{name}.svg").write_text(svg(table))
     return text

@@ -1,25 +1,36 @@
 """An OTLP/HTTP and Datadog receiver that answers at once and counts what it was sent: nobody is fast by dropping.
 
-`GET /` returns the counts since the last time as JSON. Counting is done when asked for, not while the load runs.
+It serves a port for each sender. `GET /` returns the counts since the last time as JSON. Counting is done when asked
+for, not while the load runs.
+
+    python -m benchmarks.sink PORT...
 """
 
 import contextlib
 import gzip
 import json
 import sys
+import threading
+from collections import Counter
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-import msgpack
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-SERVER = 2
-"""OTLP's number of the kind of span that a served request is."""
-DURATIONS = ("http.server.request.duration", "http.server.duration")
-"""What holds one observation per request: the convention's name, and the one before it that contrib still uses."""
+KINDS = ("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER")
+"""OTLP's kinds of spans, by number."""
+SPANS, LOGS = "spans", "logs"
+HTTP_SERVER, HTTP_CLIENT = "http.server.request.duration", "http.client.request.duration"
+RPC_SERVER, RPC_CLIENT = "rpc.server.call.duration", "rpc.client.call.duration"
+PROCESS, DATABASE = "messaging.process.duration", "db.client.operation.duration"
+DURATIONS = {name: name for name in (HTTP_SERVER, HTTP_CLIENT, RPC_SERVER, RPC_CLIENT, PROCESS, DATABASE)}
+"""Names of what holds one observation per operation, and under which of them it is counted."""
+DURATIONS |= {"http.server.duration": HTTP_SERVER, "http.client.duration": HTTP_CLIENT}
+"""Names before today's convention, which contrib still uses in places."""
+DURATIONS |= {"rpc.server.duration": RPC_SERVER}
 
 
 class Bodies:
@@ -34,43 +45,40 @@ class Bodies:
             if sent_to == path:
                 yield kind.FromString(gzip.decompress(body) if body[:2] == b"\x1f\x8b" else body)
 
-    def counts(self) -> dict[str, int]:
-        """Count spans, those of kind SERVER, log records, and requests in the last report of each duration series."""
-        spans = [
-            span
-            for message in self._messages("/v1/traces", ExportTraceServiceRequest)
-            for resource in message.resource_spans
-            for scope in resource.scope_spans
-            for span in scope.spans
-        ]
-        logs = sum(
+    def counts(self) -> Counter[str]:
+        """Count spans by kind and together, log records, and the observations in the last report of each series."""
+        counts = Counter(self._kinds())
+        counts[SPANS] = counts.total()
+        counts[LOGS] = sum(
             len(scope.log_records)
             for message in self._messages("/v1/logs", ExportLogsServiceRequest)
             for resource in message.resource_logs
             for scope in resource.scope_logs
         )
-        datadog = [span for sent_to, body in self._received if sent_to == "/v0.4/traces" for span in _datadog(body)]
-        server = sum(span.kind == SERVER for span in spans) + sum(
-            span["meta"].get("span.kind") == "server" for span in datadog if "meta" in span
-        )
-        return {
-            "spans": len(spans) + len(datadog),
-            "server_spans": server,
-            "logs": logs,
-            "observations": self._observations(),
-        }
+        return counts + self._observations()
 
-    def _observations(self) -> int:
+    def _kinds(self) -> Iterator[str]:
+        for message in self._messages("/v1/traces", ExportTraceServiceRequest):
+            for resource in message.resource_spans:
+                for scope in resource.scope_spans:
+                    yield from (KINDS[span.kind] for span in scope.spans)
+        for sent_to, body in self._received:
+            if sent_to == "/v0.4/traces":
+                yield from (span.get("meta", {}).get("span.kind", "internal").upper() for span in _datadog(body))
+
+    def _observations(self) -> Counter[str]:
         latest: dict[tuple[str, bytes], int] = {}
         for message in self._messages("/v1/metrics", ExportMetricsServiceRequest):
             for resource in message.resource_metrics:
-                for scope in resource.scope_metrics:
-                    for metric in scope.metrics:
-                        points = [] if metric.name not in DURATIONS else metric.histogram.data_points
-                        for point in points:
-                            attributes = b"".join(sorted(each.SerializeToString() for each in point.attributes))
-                            latest[metric.name, attributes] = point.count
-        return sum(latest.values())
+                for metric in (each for scope in resource.scope_metrics for each in scope.metrics):
+                    points = metric.histogram.data_points if metric.name in DURATIONS else ()
+                    for point in points:
+                        attributes = b"".join(sorted(each.SerializeToString() for each in point.attributes))
+                        latest[DURATIONS[metric.name], attributes] = point.count
+        counts = Counter[str]()
+        for (name, _), count in latest.items():
+            counts[name] += count
+        return counts
 
     def clear(self) -> None:
         """Forget what was counted."""
@@ -78,14 +86,27 @@ class Bodies:
 
 
 def _datadog(body: bytes) -> list[dict[str, Any]]:
+    import msgpack  # noqa: PLC0415 only where ddtrace is
+
     return [span for trace in msgpack.unpackb(body, strict_map_key=False) for span in trace]
+
+
+class Server(ThreadingHTTPServer):
+    """A port, and what came to it."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+    def __init__(self, port: int) -> None:
+        super().__init__(("127.0.0.1", port), Handler)
+        self.bodies = Bodies()
 
 
 class Handler(BaseHTTPRequestHandler):
     """Keeps bodies until they are counted."""
 
     protocol_version = "HTTP/1.1"
-    bodies = Bodies()
+    server: Server
 
     def do_POST(self) -> None:
         """Take a body."""
@@ -93,7 +114,7 @@ class Handler(BaseHTTPRequestHandler):
             body = b"".join(iter(self._chunk, b""))
         else:
             body = self.rfile.read(int(self.headers["content-length"]))
-        self.bodies.add((self.path, body))
+        self.server.bodies.add((self.path, body))
         datadog = self.path.startswith("/v0")
         self._answer(b'{"rate_by_service":{}}' if datadog else b"", "application/x-protobuf")
 
@@ -109,8 +130,8 @@ class Handler(BaseHTTPRequestHandler):
         if self.path == "/info":
             self._answer(b'{"endpoints":["/v0.4/traces"],"client_drop_p0s":false}', "application/json")
             return
-        counts = self.bodies.counts()
-        self.bodies.clear()
+        counts = self.server.bodies.counts()
+        self.server.bodies.clear()
         self._answer(json.dumps(counts).encode(), "application/json")
 
     def _answer(self, body: bytes, kind: str) -> None:
@@ -125,5 +146,8 @@ class Handler(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
+    first, *others = (Server(int(port)) for port in sys.argv[1:])
+    for each in others:
+        threading.Thread(target=each.serve_forever, daemon=True).start()
     with contextlib.suppress(KeyboardInterrupt):
-        ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+        first.serve_forever()
