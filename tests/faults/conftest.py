@@ -1,0 +1,100 @@
+"""The fault table: each row is a file here, quick in every run of the tests and whole with `-m faults`."""
+
+import re
+from pathlib import Path
+
+import pytest
+from harness.invariants import breaches
+from harness.pace import QUICK, WHOLE
+from harness.table import Line, merged
+from harness.trial import QUICK_RATE, Trial, capacity, share_of
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leave the whole runs out unless `-m` asks for them: they take minutes and want a machine for themselves."""
+    if "faults" in config.getoption("markexpr"):
+        return
+    left_out = [item for item in items if item.get_closest_marker("faults")]
+    items[:] = [item for item in items if item not in left_out]
+    config.hook.pytest_deselected(items=left_out)
+
+
+def pytest_addoption(parser):
+    """Add `--fault-table`."""
+    parser.addoption("--fault-table", type=Path, help="page whose table takes the rows that are run")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Keep what a whole run told, for the table."""
+    report = yield
+    told = dict(item.user_properties).get("fault")
+    row = re.match(r"test_row_(\d+)", item.path.name)
+    if report.when == "call" and row and item.get_closest_marker("faults"):
+        injected, seen = told or (item.name, "")
+        outcome = "survived" if report.passed else f"**not survived**: {call.excinfo.exconly()[:300]}"
+        item.session.stash.setdefault(_LINES, []).append(Line(int(row[1]), injected, seen, outcome))
+    return report
+
+
+def pytest_sessionfinish(session):
+    """Write the table."""
+    page, lines = session.config.getoption("--fault-table", None), session.stash.get(_LINES, [])
+    if page and lines:
+        page.write_text(merged(page.read_text(), lines))
+
+
+_LINES = pytest.StashKey()
+
+
+@pytest.fixture(params=[pytest.param(QUICK, id="quick"), pytest.param(WHOLE, id="whole", marks=pytest.mark.faults)])
+def pace(request):
+    """How thorough the run is."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def whole_rate(tmp_path_factory):
+    """The rate of whole runs: 60 % of what the services can serve."""
+    return share_of(capacity(tmp_path_factory.mktemp("capacity")))
+
+
+@pytest.fixture
+def rate(request, pace):
+    """Requests per second to each service."""
+    return request.getfixturevalue("whole_rate") if pace.is_whole else QUICK_RATE
+
+
+@pytest.fixture
+def trial(tmp_path, pace, rate):
+    """Start a service, what it sends to, and its twin; arguments are environment variables."""
+    made = []
+
+    def make(**environment):
+        made.append(Trial(tmp_path / f"trial{len(made)}", pace, rate, **environment))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.close()
+
+
+@pytest.fixture
+def tell(record_property):
+    """Put into the table what was injected and what was seen; also what does not hold, which fails the test."""
+
+    def tell(injected, figures, wrong=()):
+        record_property("fault", (injected, figures))
+        assert list(wrong) == []
+
+    return tell
+
+
+@pytest.fixture
+def judge(tell):
+    """Tell a run's figures, and fail if an invariant does not hold."""
+
+    def judge(injected, record, more=""):
+        tell(injected, record.figures() + more, breaches(record))
+
+    return judge

@@ -1,0 +1,15 @@
+"""Row 2: the backend is frozen."""
+
+from harness.invariants import duplicates
+
+BATCH = 512
+
+
+def test_frozen(trial, judge):
+    """A backend that accepts and never answers costs no request; when it thaws, every record arrives."""
+    attacked = trial()
+    record = attacked.run(attacked.sink.freeze, attacked.sink.thaw)
+    retried = max(duplicates(record, "traces"), duplicates(record, "logs"))
+    judge("SIGSTOP of the backend, then SIGCONT", record, f"; {retried} records twice")
+    assert record.attacked.books["traces"]["delivered"] == len(record.attacked.requests)
+    assert retried <= 2 * BATCH
