@@ -27,7 +27,8 @@ def main() -> None:
         table = TABLES[name]
         wanted = options.variants
         variants = [each for each in table.variants if not wanted or each.name in wanted or each.name == each.base]
-        measured = measure(variants, table.bring_up, options.cycles, options.cycles if table.steady else 0)
+        with table.bring_up() as bring_up:
+            measured = measure(variants, bring_up, options.cycles, options.cycles if table.steady else 0)
         about = f"{table.about} Medians (middle half) of {options.cycles} slices of {WINDOW_SECONDS} s in turns."
         print(f"## {name}\n\n{report.write(options.results, name, measured, about, facts())}", flush=True)
 

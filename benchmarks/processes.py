@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parent.parent
 _CORES = sorted(os.sched_getaffinity(0))
@@ -29,26 +30,51 @@ def started(core: str, command: list[str], port: int, **environment: str) -> Ite
 
     By SIGINT, which ends with Python's exit handlers: on SIGTERM the SDK would lose its last batch under uvicorn.
     """
-    process = subprocess.Popen(
-        ["taskset", "-c", core, *command], env={**os.environ, **environment}, cwd=ROOT, stdout=subprocess.DEVNULL
-    )
+    process = _popen(core, command, environment)
     try:
-        for _ in range(400):
+        for _ in range(1200):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 0.1):
                 break
             if process.poll() is not None:
                 sys.exit(f"{' '.join(command)} ended with status {process.returncode}")
             time.sleep(0.05)
         else:
-            sys.exit(f"{' '.join(command)} did not serve port {port} within 20 s")
+            sys.exit(f"{' '.join(command)} did not serve port {port} within 60 s")
         yield process.pid
     finally:
         process.send_signal(signal.SIGINT)
+        _wait(process)
+
+
+@contextlib.contextmanager
+def piped(core: str, command: list[str], **environment: str) -> Iterator[tuple[int, socket.socket]]:
+    """Run a program on one core with a socket, whose descriptor is its last argument; it ends when that is closed.
+
+    Yields its process id and the other end.
+    """
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs:
+            descriptor = theirs.fileno()
+            process = _popen(core, [*command, str(descriptor)], environment, pass_fds=(descriptor,))
         try:
-            process.wait(20)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            yield process.pid, ours
+        finally:
+            ours.shutdown(socket.SHUT_RDWR)
+            _wait(process)
+
+
+def _popen(core: str, command: list[str], environment: dict[str, str], **options: Any) -> "subprocess.Popen[bytes]":
+    pinned = ["taskset", "-c", core, *command]
+    return subprocess.Popen(pinned, env={**os.environ, **environment}, cwd=ROOT, stdout=subprocess.DEVNULL, **options)
+
+
+def _wait(process: "subprocess.Popen[bytes]") -> None:
+    try:
+        process.wait(60)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def cpu_seconds(pid: int) -> float:

@@ -1,6 +1,7 @@
 """OpenTelemetry's SDK wired by hand: three providers, batching, OTLP over HTTP; logging through its handler."""
 
 import logging
+from collections.abc import Callable
 
 from opentelemetry import trace
 from opentelemetry._logs import set_logger_provider
@@ -17,13 +18,20 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 
 
-def set_up() -> None:
-    """Make the providers and set them for the process."""
+def set_up() -> Callable[[], None]:
+    """Make the providers and set them for the process; returns what delivers the rest."""
     tracers = TracerProvider()
     tracers.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(tracers)
-    set_meter_provider(MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())]))
+    meters = MeterProvider([PeriodicExportingMetricReader(OTLPMetricExporter())])
+    set_meter_provider(meters)
     loggers = LoggerProvider()
     loggers.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter()))
     set_logger_provider(loggers)
     logging.basicConfig(handlers=[LoggingHandler(logger_provider=loggers)], level=logging.INFO)
+
+    def shut_down() -> None:
+        for provider in (tracers, meters, loggers):
+            provider.shutdown()
+
+    return shut_down
