@@ -124,8 +124,9 @@ def test_partial_success(receiver, pipeline):
     assert p.books() == (3, 1, 0, {"rejected": 2})
 
 
-def test_refusal_and_end_of_loss(receiver, pipeline):
+def test_refusal_and_end_of_loss(receiver, pipeline, monkeypatch):
     """A refused batch is dropped and said once; when delivery works again that is said too."""
+    monkeypatch.setattr("instrumentation.pipeline.loss.QUIET_SECONDS", 0.0)
     receiver.answers = [(400, {}, b"")]
     p = pipeline(flush_seconds=60.0)
     p.add("a")

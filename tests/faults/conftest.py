@@ -10,8 +10,12 @@ from harness.table import Line, merged
 from harness.trial import QUICK_RATE, Trial, capacity, share_of
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config, items):
-    """Leave the whole runs out unless `-m` asks for them: they take minutes and want a machine for themselves."""
+    """Leave the whole runs out unless `-m` asks for them, as they take minutes; keep users of one service together."""
+    for item in items:
+        if "run" in item.fixturenames and item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.xdist_group("faults"))
     if "faults" in config.getoption("markexpr"):
         return
     left_out = [item for item in items if item.get_closest_marker("faults")]
@@ -67,16 +71,41 @@ def rate(request, pace):
 
 @pytest.fixture
 def trial(tmp_path, pace, rate):
-    """Start a service, what it sends to, and its twin; arguments are environment variables."""
+    """Start a service, what it sends to, and its twin; arguments are those of `Trial`."""
     made = []
 
-    def make(**environment):
-        made.append(Trial(tmp_path / f"trial{len(made)}", pace, rate, **environment))
+    def make(rate=rate, **settings):
+        made.append(Trial(tmp_path / f"trial{len(made)}", pace, rate, **settings))
         return made[-1]
 
     yield make
     for each in made:
         each.close()
+
+
+@pytest.fixture(scope="session")
+def standing(tmp_path_factory):
+    """One service for all quick runs that need no other settings: to start it takes longer than such a run."""
+    made = Trial(tmp_path_factory.mktemp("standing"), QUICK, QUICK_RATE)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def run(request, trial, pace):
+    """Return a function that runs a fault on a service with the harness's own settings; arguments as of `Trial.run`.
+
+    The fault's functions are given the trial.
+    """
+
+    def run(begin, end, seconds=None, *, rate=None):
+        if pace.is_whole:
+            attacked = trial() if rate is None else trial(rate=rate)
+        else:
+            attacked = request.getfixturevalue("standing")
+        return attacked.run(lambda: begin(attacked), lambda: end(attacked), seconds, last=pace.is_whole)
+
+    return run
 
 
 @pytest.fixture

@@ -5,10 +5,9 @@ from harness.invariants import duplicates
 BATCH = 512
 
 
-def test_frozen(trial, judge):
+def test_frozen(run, judge):
     """A backend that accepts and never answers costs no request; when it thaws, every record arrives."""
-    attacked = trial()
-    record = attacked.run(attacked.sink.freeze, attacked.sink.thaw)
+    record = run(lambda attacked: attacked.sink.freeze(), lambda attacked: attacked.sink.thaw())
     retried = max(duplicates(record, "traces"), duplicates(record, "logs"))
     judge("SIGSTOP of the backend, then SIGCONT", record, f"; {retried} records twice")
     assert record.attacked.books["traces"]["delivered"] == len(record.attacked.requests)

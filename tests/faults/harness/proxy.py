@@ -29,9 +29,14 @@ class Weather(Enum):
 
 
 class ChaosProxy:
-    """Stands in front of a receiver, on a port of its own, in a thread of its own."""
+    """Stands in front of a receiver, on a port of its own, in a thread of its own.
 
-    def __init__(self, target_port):
+    Attributes:
+        tls: What it listens with from the next change of weather after `REFUSED`; None: without TLS.
+    """
+
+    def __init__(self, target_port, tls=None):
+        self.tls = tls
         self.port = free_port()
         self._target_port = target_port
         self._weather = Weather.FAIR
@@ -45,7 +50,7 @@ class ChaosProxy:
 
     @property
     def url(self):
-        return f"http://127.0.0.1:{self.port}"
+        return f"http{'s' if self.tls else ''}://127.0.0.1:{self.port}"
 
     def turn(self, weather):
         """Change the weather. Connections that were stuck or being torn are gone with the weather that did it."""
@@ -62,7 +67,7 @@ class ChaosProxy:
         return asyncio.run_coroutine_threadsafe(coroutine, self._loop).result(10)
 
     async def _listen(self):
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port, ssl=self.tls)
 
     async def _turn(self, weather):
         before, self._weather = self._weather, weather

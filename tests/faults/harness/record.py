@@ -115,6 +115,23 @@ def percentile(values, share):
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))] if ordered else 0.0
 
 
+def since(books, before):
+    """Return what was added to the books after `before`; what is queued stays as it is."""
+    return {
+        signal: {
+            **{name: each[name] - before[signal][name] for name in ("accepted", "delivered")},
+            "queued": each["queued"],
+            "dropped": {reason: count - before[signal]["dropped"][reason] for reason, count in each["dropped"].items()},
+        }
+        for signal, each in books.items()
+    }
+
+
+def lost(books, signal):
+    """Return the reasons of a signal that have losses, with their numbers."""
+    return {reason: count for reason, count in books[signal]["dropped"].items() if count}
+
+
 def repeated(values):
     """Return how many values of a list are repetitions."""
     ordered = sorted(map(str, values))

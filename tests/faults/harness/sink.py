@@ -36,6 +36,8 @@ class Taken(NamedTuple):
         ids: Of the records taken: span ids, log sequences, or the names of metrics.
         traces: Trace ids of the spans, in the order of `ids`.
         requests: For metrics: observations of the request duration, over all series.
+        refused: How many records it did not take.
+        shortest_ns: Duration of the shortest span; 0 of none.
     """
 
     at: float
@@ -45,21 +47,24 @@ class Taken(NamedTuple):
     ids: list
     traces: list
     requests: int
+    refused: int
+    shortest_ns: int
 
 
 def traces_in(body):
-    """Return sender, span ids and trace ids of a request."""
+    """Return sender, span ids, trace ids and the shortest duration of a request."""
     message = ExportTraceServiceRequest.FromString(body)
     spans = [span for each in message.resource_spans for scope in each.scope_spans for span in scope.spans]
     ids, traces = [span.span_id.hex() for span in spans], [span.trace_id.hex() for span in spans]
-    return _pid(message.resource_spans), ids, traces, 0
+    shortest = min((span.end_time_unix_nano - span.start_time_unix_nano for span in spans), default=0)
+    return _pid(message.resource_spans), ids, traces, 0, shortest
 
 
 def logs_in(body):
     """Return sender and record ids of a request: the sequence a record carries, else that of its span."""
     message = ExportLogsServiceRequest.FromString(body)
     records = [record for each in message.resource_logs for scope in each.scope_logs for record in scope.log_records]
-    return _pid(message.resource_logs), [_log_id(record) for record in records], [], 0
+    return _pid(message.resource_logs), [_log_id(record) for record in records], [], 0, 0
 
 
 def metrics_in(body):
@@ -71,7 +76,7 @@ def metrics_in(body):
         points = getattr(metric, metric.WhichOneof("data")).data_points
         names += [metric.name] * len(points)
         requests += sum(point.count for point in points) if metric.name == REQUESTS_DURATION else 0
-    return _pid(message.resource_metrics), names, [], requests
+    return _pid(message.resource_metrics), names, [], requests, 0
 
 
 def _pid(resources):
@@ -105,13 +110,14 @@ class Handler(BaseHTTPRequestHandler):
         if self.headers.get("content-encoding") == "gzip":
             body = gzip.decompress(body)
         told = self.told
-        pid, ids, traces, requests = SIGNALS[self.path](body)
+        pid, ids, traces, requests, shortest = SIGNALS[self.path](body)
         status = told.get("status", 200)
         if "max_records" in told and len(ids) > told["max_records"]:
             status = 413
         rejected = min(told.get("rejected", 0), len(ids))
         refused = len(ids) if status != 200 else rejected
-        entry = (time.monotonic(), self.path[4:], status, pid, ids[refused:], traces[refused:], requests)
+        taken, traces = ids[refused:], traces[refused:]
+        entry = Taken(time.monotonic(), self.path[4:], status, pid, taken, traces, requests, refused, shortest)
         self.journal.write(json.dumps(entry).encode() + b"\n")
         answer = PARTIAL + bytes([rejected]) if rejected else told.get("body", "").encode("latin-1")
         self._answer(status, told.get("headers", {}), answer)

@@ -5,19 +5,29 @@ import threading
 import time
 import urllib.request
 from contextlib import ExitStack
+from typing import NamedTuple
 
 from harness.load import Load
 from harness.process import Program, free_port
-from harness.proxy import ChaosProxy
-from harness.record import Record, Side
+from harness.proxy import ChaosProxy, Weather
+from harness.record import Record, Side, since
 from harness.sink import Sink
 
+QUICK_TIMEOUT_SECONDS = 0.5
 QUICK_ENVIRONMENT = {"OTEL_EXPORTER_OTLP_TIMEOUT": "500", "CLEW_FLUSH_INTERVAL": "0.1"}
 QUICK_RATE = 100.0
 SHARE = 0.6
 """Of what the two services can serve: the load."""
 SAMPLE_SECONDS = 0.25
 PATIENCE_SECONDS = 30.0
+
+
+class Start(NamedTuple):
+    """What was there before a run: books, requests that its receiver took, characters on stderr."""
+
+    books: dict
+    taken: int
+    stderr: int
 
 
 class Service:
@@ -27,24 +37,30 @@ class Service:
         sink: Its receiver.
         program: Its process.
         port: Where it serves.
+        serving_seconds: From its start until it served.
     """
 
-    def __init__(self, directory, sink, endpoint, *, application="harness.probe:app", **environment):
+    def __init__(self, directory, sink, endpoint, *, application="harness.probe:app", stdout=None, **environment):
         self.sink = sink
         self.directory = directory
         self.port = free_port()
+        self.started = time.monotonic()
+        self.serving_seconds = 0.0
         self.program = Program(
             *("-m", "uvicorn", application, "--port", self.port, "--log-level", "warning"),
             directory=directory,
-            OTEL_EXPORTER_OTLP_ENDPOINT=endpoint,
-            OTEL_METRIC_EXPORT_INTERVAL="1000",
-            **environment,
+            stdout=stdout,
+            **{"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_METRIC_EXPORT_INTERVAL": "1000", **environment},
         )
 
     def health(self):
         """Return books and stalls so far."""
         with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=20) as response:
             return json.load(response)
+
+    def so_far(self):
+        """Return what a later run does not count."""
+        return Start(self.health()["books"], len(self.sink.taken()), len(self.program.stderr()))
 
     def settle(self, seconds=PATIENCE_SECONDS):
         """Wait until no span, log record or line is queued, or the time is over."""
@@ -62,7 +78,10 @@ class Trial:
         directory: Where its processes write.
         pace: How thorough it is.
         rate: Requests per second to each service.
-        environment: Of the attacked service; of the twin too.
+        weather: From before the service starts.
+        tls: What the proxy speaks.
+        stdout: Of the attacked service.
+        settings: Of the attacked service and the twin: `application`, and environment variables.
 
     Attributes:
         sink: The receiver of the attacked service, behind `proxy`.
@@ -71,29 +90,31 @@ class Trial:
         twin: The same without the fault; None in a quick run.
     """
 
-    def __init__(self, directory, pace, rate, **environment):
+    def __init__(self, directory, pace, rate, *, weather=Weather.FAIR, tls=None, stdout=None, **settings):
         self._directory = directory
         self._pace = pace
         self._rate = rate
         self._stack = ExitStack()
-        settings = environment if pace.is_whole else {**QUICK_ENVIRONMENT, **environment}
+        settings = settings if pace.is_whole else {**QUICK_ENVIRONMENT, **settings}
         self.sink = self._closing(Sink(directory / "sink"))
-        self.proxy = self._closing(ChaosProxy(self.sink.port))
+        self.proxy = self._closing(ChaosProxy(self.sink.port, tls))
+        self.proxy.turn(weather)
         self.sink.start()
-        self.service = self._service("service", self.sink, self.proxy.url, settings)
+        self.service = self._service("service", self.sink, self.proxy.url, {**settings, "stdout": stdout})
         self.twin = None
         if pace.is_whole:
             sink = self._closing(Sink(directory / "twin-sink")).start()
             self.twin = self._service("twin", sink, sink.url, settings)
         for service in self._services():
             service.program.serves(service.port)
+            service.serving_seconds = time.monotonic() - service.started
 
     def _closing(self, thing):
         self._stack.callback(thing.close)
         return thing
 
-    def _service(self, name, sink, endpoint, environment):
-        service = Service(self._directory / name, sink, endpoint, **environment)
+    def _service(self, name, sink, endpoint, settings):
+        service = Service(self._directory / name, sink, endpoint, **settings)
         self._stack.callback(service.program.close)
         return service
 
@@ -104,8 +125,16 @@ class Trial:
         """End all its processes."""
         self._stack.close()
 
-    def run(self, begin, end):
-        """Load, call `begin`, call `end`, wait for delivery, stop the load and the services. Return the record."""
+    def run(self, begin, end, seconds=None, *, last=True):
+        """Load, call `begin`, call `end`, wait for delivery, stop the load. Return the record of this run alone.
+
+        Args:
+            begin: Begins the fault; its own time is part of the phase.
+            end: Ends it.
+            seconds: How long it lasts; default: a phase.
+            last: Stop the services too.
+        """
+        starts = [service.so_far() for service in self._services()]
         load = self._closing(Load(self._directory / "load", self._rate, *(each.port for each in self._services())))
         sampler = _Sampler(self._services())
         time.sleep(self._pace.warm_up_seconds)
@@ -114,7 +143,7 @@ class Trial:
         before = self.service.program.resources()
         marks.append(time.monotonic())
         begin()
-        time.sleep(self._pace.phase_seconds)
+        time.sleep(max(0.0, marks[-1] + (seconds or self._pace.phase_seconds) - time.monotonic()))
         end()
         marks.append(time.monotonic())
         resumed = self._wait_for_delivery(marks[-1])
@@ -125,7 +154,10 @@ class Trial:
             service.settle()
         after = self.service.program.resources()
         samples = sampler.stop()
-        sides = [self._side(*each) for each in zip(self._services(), requests, samples, strict=True)]
+        sides = [
+            self._side(service, start, sent, held, last=last)
+            for service, start, sent, held in zip(self._services(), starts, requests, samples, strict=True)
+        ]
         return Record(sides[0], sides[1] if self.twin else None, tuple(marks), resumed, before, after)
 
     def _wait_for_delivery(self, since):
@@ -138,12 +170,14 @@ class Trial:
             time.sleep(0.02)
         return PATIENCE_SECONDS
 
-    def _side(self, service, requests, samples):
-        stalls = [tuple(stall) for stall in service.health()["stalls"]]
-        exit_seconds = service.program.terminate()
-        books = json.loads((service.directory / "books").read_text())
-        taken, stderr = service.sink.taken(), service.program.stderr()
-        return Side(requests, stalls, samples, books, taken, stderr, exit_seconds)
+    def _side(self, service, start, requests, samples, *, last):
+        health = service.health()
+        stalls = [tuple(stall) for stall in health["stalls"]]
+        exit_seconds = service.program.terminate() if last else 0.0
+        books = json.loads((service.directory / "books").read_text()) if last else health["books"]
+        taken = service.sink.taken()[start.taken :]
+        stderr = service.program.stderr()[start.stderr :]
+        return Side(requests, stalls, samples, since(books, start.books), taken, stderr, exit_seconds)
 
 
 class _Sampler:
