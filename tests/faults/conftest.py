@@ -1,11 +1,14 @@
 """The fault table: each row is a file here, quick in every run of the tests and whole with `-m faults`."""
 
 import re
+import textwrap
 from pathlib import Path
 
 import pytest
 from harness.invariants import breaches
 from harness.pace import QUICK, WHOLE
+from harness.process import Program
+from harness.sink import Sink
 from harness.table import Line, merged
 from harness.trial import QUICK_RATE, Trial, capacity, share_of
 
@@ -106,6 +109,33 @@ def run(request, trial, pace):
         return attacked.run(lambda: begin(attacked), lambda: end(attacked), seconds, last=pace.is_whole)
 
     return run
+
+
+@pytest.fixture
+def sink(tmp_path):
+    """A receiver of its own."""
+    made = Sink(tmp_path / "sink").start()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def run_program(tmp_path):
+    """Return a function that runs code to its end in a process that sends to a receiver; returns the program."""
+    made = []
+
+    def run_program(code, sink, seconds=60, **environment):
+        directory = tmp_path / f"program{len(made)}"
+        directory.mkdir()
+        (directory / "program.py").write_text(textwrap.dedent(code))
+        environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, **environment}
+        made.append(Program("program.py", directory=directory, **environment))
+        made[-1].popen.wait(seconds)
+        return made[-1]
+
+    yield run_program
+    for program in made:
+        program.close()
 
 
 @pytest.fixture

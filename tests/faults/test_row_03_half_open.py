@@ -16,7 +16,7 @@ def test_half_open(trial, judge, pace):
     record = attacked.run(
         lambda: attacked.proxy.turn(Weather.HALF_OPEN),
         lambda: attacked.proxy.turn(Weather.FAIR),
-        seconds + 2,
+        seconds + 1,
     )
     timeouts = [float(text) for text in re.findall(r"no answer within ([\d.]+) s", record.attacked.stderr)]
     judge("connections accepted, never read", record, f"; exports broken off after {timeouts} s")

@@ -16,7 +16,7 @@ def test_dripping(trial, judge, pace):
     record = attacked.run(
         lambda: attacked.proxy.turn(Weather.DRIPPING),
         lambda: attacked.proxy.turn(Weather.FAIR),
-        seconds + 2,
+        seconds + 1,
     )
     timeouts = [float(text) for text in re.findall(r"no answer within ([\d.]+) s", record.attacked.stderr)]
     judge("one byte a second, 2 s late", record, f"; exports broken off after {timeouts} s")

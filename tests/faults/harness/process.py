@@ -22,7 +22,7 @@ def free_port():
 def clean_environment(**environment):
     """Return the process' environment without what would configure the kit, and with `environment`."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "CLEW_", "PYTEST_"))}
-    return {**kept, "PYTHONPATH": str(HARNESS), **environment}
+    return {**kept, "PYTHONPATH": f"{HARNESS}{os.pathsep}{HARNESS.parents[1]}", **environment}
 
 
 class Resources(NamedTuple):

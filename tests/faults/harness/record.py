@@ -116,15 +116,21 @@ def percentile(values, share):
 
 
 def since(books, before):
-    """Return what was added to the books after `before`; what is queued stays as it is."""
-    return {
-        signal: {
-            **{name: each[name] - before[signal][name] for name in ("accepted", "delivered")},
-            "queued": each["queued"],
-            "dropped": {reason: count - before[signal]["dropped"][reason] for reason, count in each["dropped"].items()},
+    """Return what was added to the books after `before`, when nothing was queued; all, if that is None."""
+    return (
+        books
+        if before is None
+        else {
+            signal: {
+                **{name: each[name] - before[signal][name] for name in ("accepted", "delivered")},
+                "queued": each["queued"],
+                "dropped": {
+                    reason: count - before[signal]["dropped"][reason] for reason, count in each["dropped"].items()
+                },
+            }
+            for signal, each in books.items()
         }
-        for signal, each in books.items()
-    }
+    )
 
 
 def lost(books, signal):

@@ -88,7 +88,7 @@ def _log_id(record):
     for item in record.attributes:
         if item.key == "sequence":
             return item.value.int_value
-    return f"{record.span_id.hex()} {record.body.string_value}"
+    return f"{record.span_id.hex()} {record.time_unix_nano} {record.body.string_value}"
 
 
 SIGNALS = {"/v1/traces": traces_in, "/v1/logs": logs_in, "/v1/metrics": metrics_in}

@@ -23,11 +23,11 @@ PATIENCE_SECONDS = 30.0
 
 
 class Start(NamedTuple):
-    """What was there before a run: books, requests that its receiver took, characters on stderr."""
+    """What was there before a run, nothing queued: books, requests that its receiver took, characters on stderr."""
 
-    books: dict
-    taken: int
-    stderr: int
+    books: dict | None = None
+    taken: int = 0
+    stderr: int = 0
 
 
 class Service:
@@ -81,6 +81,7 @@ class Trial:
         weather: From before the service starts.
         tls: What the proxy speaks.
         stdout: Of the attacked service.
+        host: Name of the receivers.
         settings: Of the attacked service and the twin: `application`, and environment variables.
 
     Attributes:
@@ -90,21 +91,24 @@ class Trial:
         twin: The same without the fault; None in a quick run.
     """
 
-    def __init__(self, directory, pace, rate, *, weather=Weather.FAIR, tls=None, stdout=None, **settings):
+    def __init__(self, directory, pace, rate, *, weather=Weather.FAIR, tls=None, stdout=None, host=None, **settings):
         self._directory = directory
         self._pace = pace
         self._rate = rate
+        self._has_run = False
         self._stack = ExitStack()
         settings = settings if pace.is_whole else {**QUICK_ENVIRONMENT, **settings}
         self.sink = self._closing(Sink(directory / "sink"))
         self.proxy = self._closing(ChaosProxy(self.sink.port, tls))
         self.proxy.turn(weather)
         self.sink.start()
-        self.service = self._service("service", self.sink, self.proxy.url, {**settings, "stdout": stdout})
+        address, name = "127.0.0.1", host or "127.0.0.1"
+        url = self.proxy.url.replace(address, name)
+        self.service = self._service("service", self.sink, url, {**settings, "stdout": stdout})
         self.twin = None
         if pace.is_whole:
             sink = self._closing(Sink(directory / "twin-sink")).start()
-            self.twin = self._service("twin", sink, sink.url, settings)
+            self.twin = self._service("twin", sink, sink.url.replace(address, name), settings)
         for service in self._services():
             service.program.serves(service.port)
             service.serving_seconds = time.monotonic() - service.started
@@ -125,16 +129,17 @@ class Trial:
         """End all its processes."""
         self._stack.close()
 
-    def run(self, begin, end, seconds=None, *, last=True):
+    def run(self, begin, end=None, seconds=None, *, last=True):
         """Load, call `begin`, call `end`, wait for delivery, stop the load. Return the record of this run alone.
 
         Args:
             begin: Begins the fault; its own time is part of the phase.
-            end: Ends it.
+            end: Ends it; None: the services are stopped while it lasts.
             seconds: How long it lasts; default: a phase.
             last: Stop the services too.
         """
-        starts = [service.so_far() for service in self._services()]
+        starts = [service.so_far() if self._has_run else Start() for service in self._services()]
+        self._has_run = True
         load = self._closing(Load(self._directory / "load", self._rate, *(each.port for each in self._services())))
         sampler = _Sampler(self._services())
         time.sleep(self._pace.warm_up_seconds)
@@ -144,13 +149,16 @@ class Trial:
         marks.append(time.monotonic())
         begin()
         time.sleep(max(0.0, marks[-1] + (seconds or self._pace.phase_seconds) - time.monotonic()))
-        end()
+        if end is not None:
+            end()
         marks.append(time.monotonic())
-        resumed = self._wait_for_delivery(marks[-1])
-        time.sleep(self._pace.phase_seconds)
+        resumed = 0.0
+        if end is not None:
+            resumed = self._wait_for_delivery(marks[-1])
+            time.sleep(self._pace.phase_seconds)
         marks.append(time.monotonic())
         requests = load.stop()
-        for service in self._services():
+        for service in self._services() if end is not None else ():
             service.settle()
         after = self.service.program.resources()
         samples = sampler.stop()

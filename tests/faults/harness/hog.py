@@ -1,0 +1,32 @@
+"""The probe with a thread that holds the interpreter for seconds whenever the file `hog` exists."""
+
+import threading
+import time
+from pathlib import Path
+
+from harness.probe import app
+
+__all__ = ["app"]
+
+HOG = Path("hog")
+HELD_SECONDS = 2
+REST_SECONDS = 3
+
+
+def measure():
+    """Return a count whose sum takes the wanted time: one C call, during which no other thread runs."""
+    started = time.perf_counter()
+    sum(range(10**6))
+    return int(10**6 * HELD_SECONDS / (time.perf_counter() - started))
+
+
+def hold():
+    """Hold, rest, hold."""
+    while True:
+        if HOG.exists():
+            sum(range(measure()))
+            time.sleep(REST_SECONDS)
+        time.sleep(0.01)
+
+
+threading.Thread(target=hold, daemon=True).start()
