@@ -168,6 +168,7 @@ class Telemetry:
             max_links=settings.span_link_count_limit,
             max_value_characters=settings.span_attribute_value_length_limit,
             start_span=None if plugs is None else plugs.start_span(),
+            guard=self._guard,
         )
         logs = LogEmitter(
             str(self._identity.attributes()["service.name"]),
@@ -175,6 +176,7 @@ class Telemetry:
             self._exports.lines,
             render=self._render(),
             max_value_characters=settings.log_attribute_value_length_limit,
+            guard=self._guard,
         )
         self._spans = spans
         _providers.claim(self._diagnostics, settings.propagators)

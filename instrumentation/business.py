@@ -89,11 +89,17 @@ class _Declared:
         Raises:
             UndeclaredLabelError: it may not, under test alone.
         """
-        if len(labels) == len(self._names) and tuple(map(labels.get, self._names)) in self._allowed:
+        if self._has(labels):
             return True
         self._counter.add(1, {semconv.BUSINESS_METRIC: self._name})
         Guard().caught("business metric", UndeclaredLabelError(f"{self._name}: {dict(labels)!r} is not declared"))
         return False
+
+    def _has(self, labels: Labels) -> bool:
+        try:
+            return len(labels) == len(self._names) and tuple(map(labels.get, self._names)) in self._allowed
+        except Exception:  # no mapping, or values that do not compare
+            return False
 
 
 class Counter:

@@ -62,12 +62,12 @@ def _nested(item: Nested, limit: int, depth: int) -> str:
 
 def fields(mapping: Mapping[str, object], limit: int = MAX_VALUE_CHARACTERS) -> str:
     """Render attributes as the tail of a line's object; one named like a key of the line becomes `attributes.NAME`."""
-    return "".join(
-        [
-            f", {quote(f'attributes.{key}' if key in RESERVED else key)}: {value(item, limit)}"
-            for key, item in mapping.items()
-        ]
-    )
+    return "".join([f", {quote(_name(key, limit))}: {value(item, limit)}" for key, item in mapping.items()])
+
+
+def _name(key: object, limit: int) -> str:
+    name = cast("str", key) if key.__class__ is str and len(cast("str", key)) <= limit else as_text(key, limit)
+    return f"attributes.{name}" if name in RESERVED else name
 
 
 def head(level: str, event: str, logger: str, service_name: str) -> str:

@@ -81,7 +81,9 @@ def as_text(value: object, limit: int = MAX_VALUE_CHARACTERS) -> str:
 
 
 def key_value(key: str, value: object, limit: int = MAX_VALUE_CHARACTERS, depth: int = 0) -> bytes:
-    """Encode a KeyValue message, without a field header."""
+    """Encode a KeyValue message, without a field header. Never raises: a key that is no text becomes it."""
+    if key.__class__ is not str or len(key) > limit:
+        key = as_text(key, limit)
     return field_bytes(1, text(key)) + field_bytes(2, any_value(value, limit, depth))
 
 

@@ -99,8 +99,8 @@ class LogHandler(logging.Handler):
             record = kept if isinstance(kept, logging.LogRecord) else record
         try:
             self.emit(record)
-        except Exception:
-            self.handleError(record)
+        except Exception as error:
+            self._emitter.guard.caught("logging", error)
         return True
 
     @override
@@ -116,7 +116,7 @@ class LogHandler(logging.Handler):
         if record.levelno >= logging.WARNING:
             attributes[semconv.CODE_FUNCTION_NAME] = record.funcName
             attributes[semconv.CODE_LINE_NUMBER] = record.lineno
-        exception = record.exc_info[1] if record.exc_info else None
+        exception = _exception(record)
         self._emitter.emit(
             level_of(record.levelno),
             record.name,
@@ -126,6 +126,12 @@ class LogHandler(logging.Handler):
             time_unix_ns=int(record.created * 1e9),
             to_lines=not getattr(record, "is_printed", False),
         )
+
+
+def _exception(record: logging.LogRecord) -> BaseException | None:
+    found = cast("object", record.exc_info)
+    items = cast("tuple[object, ...]", found) if isinstance(found, tuple) else ()
+    return next((item for item in items if isinstance(item, BaseException)), None)
 
 
 def _message(record: logging.LogRecord) -> str:

@@ -75,7 +75,14 @@ def add_ids(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict
 
 
 def emit(emitter: LogEmitter, logger: WrappedLogger, method: str, event: EventDict, *, to_lines: bool) -> None:
-    """Write an event of structlog; never raises."""
+    """Write an event of structlog; raises under test alone."""
+    try:
+        _emit(emitter, logger, method, event, to_lines=to_lines)
+    except Exception as error:
+        emitter.guard.caught("structlog", error)
+
+
+def _emit(emitter: LogEmitter, logger: WrappedLogger, method: str, event: EventDict, *, to_lines: bool) -> None:
     attributes = dict(event)
     text = as_text(attributes.pop("event", ""))
     name = as_text(attributes.pop("logger", None) or getattr(logger, "name", "") or "structlog")
@@ -90,8 +97,9 @@ def _exception(attributes: MutableMapping[str, Any]) -> BaseException | None:
     if isinstance(info, BaseException):
         return info
     if isinstance(info, tuple):
-        return cast("structlog.typing.ExcInfo", info)[1]
-    return sys.exc_info()[1] if info else None
+        items = cast("tuple[object, ...]", info)
+        return next((item for item in items if isinstance(item, BaseException)), None)
+    return sys.exc_info()[1] if info is not None and info is not False else None
 
 
 class Join:

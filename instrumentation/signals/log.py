@@ -12,6 +12,7 @@ from instrumentation import semconv
 from instrumentation.context import Identity, current_identity, origin_of
 from instrumentation.encode import json_line, otlp
 from instrumentation.encode import log as encode
+from instrumentation.guard import Guard
 from instrumentation.signals.sink import Encode, Parts, Record, Sink
 from instrumentation.signals.span import exception_name
 
@@ -89,9 +90,10 @@ class LogEmitter:
         lines: Takes rendered lines; None if the process' own log set-up prints.
         render: Renders a line; by default as JSON.
         max_value_characters: Of one attribute value or body.
+        guard: Told of what could not be written.
     """
 
-    __slots__ = ("lines", "max_value_characters", "records", "render", "service_name")
+    __slots__ = ("guard", "lines", "max_value_characters", "records", "render", "service_name")
 
     def __init__(
         self,
@@ -101,7 +103,9 @@ class LogEmitter:
         *,
         render: "Render | None" = None,
         max_value_characters: int = otlp.MAX_VALUE_CHARACTERS,
+        guard: Guard | None = None,
     ) -> None:
+        self.guard = Guard() if guard is None else guard
         self.service_name = service_name
         self.records = records
         self.lines = lines

@@ -61,8 +61,12 @@ class StoreLogger(_logs.Logger):
     @override
     def emit(self, record: LogRecord | None = None, **fields: Any) -> None:  # pyright: ignore[reportIncompatibleMethodOverride] one body for both of the API's overloads
         emitter = self._provider.target
-        if emitter is not None:
+        if emitter is None:
+            return
+        try:
             _write(emitter, self._name, self._scope, **(fields if record is None else _fields(record)))
+        except Exception as error:
+            emitter.guard.caught("logs API", error)
 
 
 def _write(
@@ -84,7 +88,7 @@ def _write(
     observed_ns = observed_timestamp or time_ns()
     level = _level(severity_number, severity_text)
     parent = parent_of(get_current_span(context))
-    merged: dict[str, object] = dict(attributes or {})
+    merged = dict(cast("Mapping[str, object]", attributes)) if isinstance(attributes, Mapping) else {}
     if exception is not None:
         merged = {**describe(exception, emitter.max_value_characters), **merged}
     if emitter.records is not None:

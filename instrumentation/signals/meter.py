@@ -61,11 +61,15 @@ class _Bound(Generic[InstrumentT]):
 
 def _cell_attributes(attributes: Attributes) -> Mapping[str, Scalar]:
     """Hand the attributes on: `Instrument.cell` cleans whatever values they have."""
-    return cast("Mapping[str, Scalar]", attributes) if attributes else _NO_ATTRIBUTES
+    return _NO_ATTRIBUTES if attributes is None else cast("Mapping[str, Scalar]", attributes)
 
 
 def _is_finite(amount: object) -> bool:
-    return isinstance(amount, (int, float)) and math.isfinite(amount)
+    """Tell whether an amount can be counted: a number of which a float can be made, neither NaN nor infinite."""
+    try:
+        return isinstance(amount, (int, float)) and math.isfinite(amount)
+    except OverflowError:
+        return False
 
 
 def _sampled_ids(context: Context | None) -> tuple[bytes, bytes]:

@@ -88,7 +88,7 @@ class Instrument(Generic[CellT]):
         """
         try:
             found = self._cells.get(series_key(attributes))
-        except TypeError:  # unhashable values, or names that do not compare
+        except Exception:  # unhashable values, names that do not compare, no mapping at all
             found = None
         return self._clean_cell(clean(attributes)) if found is None else found
 

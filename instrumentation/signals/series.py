@@ -25,7 +25,10 @@ def series_key(attributes: Mapping[str, Scalar]) -> SeriesKey:
 
 def clean(attributes: Mapping[str, object]) -> dict[str, Scalar]:
     """Return attributes that every exit can carry: text for what is no scalar, U+FFFD for lone surrogates, no None."""
-    pairs = cast("Iterable[tuple[object, object]]", attributes.items())
+    try:
+        pairs = list(cast("Iterable[tuple[object, object]]", attributes.items()))
+    except Exception:  # no mapping, or one that fails: the measurement counts all the same
+        return {}
     kept = [(_text(key), _scalar(value)) for key, value in pairs if value is not None]
     return dict(kept[:MAX_ATTRIBUTES])
 
@@ -33,7 +36,7 @@ def clean(attributes: Mapping[str, object]) -> dict[str, Scalar]:
 def _scalar(value: object) -> Scalar:
     if isinstance(value, bool):
         return value
-    if isinstance(value, int):
+    if isinstance(value, int) and -(1 << 63) <= value < 1 << 63:
         return int(value)
     if isinstance(value, float):
         return float(value)

@@ -23,7 +23,9 @@ from instrumentation import semconv
 from instrumentation.context import Parent, new_ids, new_span_id, parent_of
 from instrumentation.encode import otlp
 from instrumentation.encode import span as encode
+from instrumentation.guard import Guard
 from instrumentation.sampling import Sampler
+from instrumentation.signals.misuse import guarded, is_time, text
 from instrumentation.signals.sink import Sink
 
 P = ParamSpec("P")
@@ -45,10 +47,20 @@ class SpanSettings:
         max_events: Per span.
         max_links: Per span.
         max_value_characters: Of one attribute value.
+        guard: Told of what a method could not do.
         start_span: Makes spans that somebody else decides on or listens to; None: the kit makes its own.
     """
 
-    __slots__ = ("max_attributes", "max_events", "max_links", "max_value_characters", "sampler", "sink", "start_span")
+    __slots__ = (
+        "guard",
+        "max_attributes",
+        "max_events",
+        "max_links",
+        "max_value_characters",
+        "sampler",
+        "sink",
+        "start_span",
+    )
 
     def __init__(
         self,
@@ -60,7 +72,9 @@ class SpanSettings:
         max_links: int = 128,
         max_value_characters: int = otlp.MAX_VALUE_CHARACTERS,
         start_span: "StartSpan | None" = None,
+        guard: Guard | None = None,
     ) -> None:
+        self.guard = Guard() if guard is None else guard
         self.sink = sink
         self.start_span = start_span
         self.sampler = sampler
@@ -198,6 +212,8 @@ class Span(trace.Span):
         """Set an attribute; the last value of a key wins, beyond the limit the attribute is counted as dropped."""
         if not self.sampled or self.ended:
             return
+        if key.__class__ is not str:
+            key = otlp.as_text(key)
         own = self.own
         if own is None:
             own = self.own = {}
@@ -208,6 +224,7 @@ class Span(trace.Span):
         own[key] = encode.attribute(key, value, settings.max_value_characters)
 
     @override
+    @guarded
     def set_attributes(self, attributes: Mapping[str, AttributeValue]) -> None:
         for key, value in attributes.items():
             self.set_attribute(key, value)
@@ -215,20 +232,24 @@ class Span(trace.Span):
     @override
     def update_name(self, name: str) -> None:
         if not self.ended:
-            self.name = name
+            self.name = text(name)
 
     @override
+    @guarded
     def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
         """Set the status; ok is final, and unset is ignored, as the specification says."""
         code = status.status_code if isinstance(status, Status) else status
         message = status.description if isinstance(status, Status) else description
+        if not isinstance(cast("object", code), StatusCode):
+            raise TypeError(f"{type(code).__name__} is no status")
         if self.ended or code is StatusCode.UNSET:
             return
         details = self._detailed()
         if details.status[0] != StatusCode.OK.value:
-            details.status = (code.value, (message or "") if code is StatusCode.ERROR else "")
+            details.status = (code.value, text(message) if message is not None and code is StatusCode.ERROR else "")
 
     @override
+    @guarded
     def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
         if not self.is_recording():
             return
@@ -237,9 +258,11 @@ class Span(trace.Span):
             details.dropped[1] += 1
             return
         time_unix_ns = time_ns() if timestamp is None else timestamp
-        details.events.append(encode.event(name, time_unix_ns, attributes or {}, self.settings.max_value_characters))
+        limit = self.settings.max_value_characters
+        details.events.append(encode.event(text(name), time_unix_ns, {} if attributes is None else attributes, limit))
 
     @override
+    @guarded
     def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
         if not self.is_recording():
             return
@@ -253,13 +276,20 @@ class Span(trace.Span):
                 context.trace_id.to_bytes(16, "big"),
                 context.span_id.to_bytes(8, "big"),
                 context.trace_state.to_header(),
-                attributes or {},
+                {} if attributes is None else attributes,
                 bits,
                 self.settings.max_value_characters,
             )
         )
 
+    @guarded
+    def add_links(self, links: Iterable[Link]) -> None:
+        """Link other spans, in order."""
+        for link in links:
+            self.add_link(link.context, link.attributes)
+
     @override
+    @guarded
     def record_exception(
         self,
         exception: BaseException,
@@ -275,7 +305,7 @@ class Span(trace.Span):
             semconv.EXCEPTION_MESSAGE: otlp.as_text(exception),
             semconv.EXCEPTION_STACKTRACE: stacktrace,
             semconv.EXCEPTION_ESCAPED: str(escaped),
-            **(attributes or {}),
+            **({} if attributes is None else attributes),
         }
         self.add_event(semconv.EXCEPTION_EVENT, details, timestamp)
 
@@ -291,7 +321,7 @@ class Span(trace.Span):
         Args:
             end_time: Unix time, nanoseconds. By default the start plus what the monotonic clock measured.
         """
-        if end_time is None:
+        if not is_time(end_time):
             end_time = self.start_ns + perf_counter_ns() - self.start_counter_ns if self.start_counter_ns else time_ns()
         self.finish(encode.name_and_kind(self.name, _KIND_NUMBER[self.kind]), b"", end_time)
 
@@ -457,6 +487,9 @@ class Tracer(trace.Tracer):
         record_exception: bool = True,
         set_status_on_exception: bool = True,
     ) -> trace.Span:
+        name = text(name)
+        kind = kind if isinstance(cast("object", kind), SpanKind) else SpanKind.INTERNAL
+        start_time = start_time if is_time(start_time) else None
         current = trace.get_current_span(context)
         parent = parent_of(current)
         settings = self._provider.target
@@ -466,10 +499,10 @@ class Tracer(trace.Tracer):
         span = self.start(name, kind, parent, start_time)
         if span is None:
             return trace.NonRecordingSpan(current.get_span_context())
-        if attributes:
+        if attributes is not None:
             span.set_attributes(attributes)
-        for link in links or ():
-            span.add_link(link.context, link.attributes)
+        if links is not None:
+            span.add_links(links)
         return span
 
     @override
