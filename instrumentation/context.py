@@ -4,6 +4,7 @@ Sources: https://www.w3.org/TR/trace-context-2/ and https://www.w3.org/TR/baggag
 """
 
 import os
+import re
 from binascii import unhexlify
 from collections.abc import Callable, Mapping
 from random import Random
@@ -39,10 +40,23 @@ MAX_TRACESTATE_BYTES = 2048
 """All lines together, four times what W3C asks for; a longer one is ignored whole. Each span of the trace holds it."""
 MAX_TRACESTATE_MEMBERS = 32
 MAX_REQUEST_ID_BYTES = 128
+MAX_HEADER_BYTES = 8192
+"""Read of one header, over all of its lines; a longer one is ignored whole, and never copied."""
+
+RANDOM = 0x02
+"""Bit of the flags, since level 2: the last 7 bytes of the trace id are random."""
 
 SPAN_KEY = next(iter(set_span_in_context(INVALID_SPAN, Context())))
 """Where the API keeps the current span in a context; it has no public name."""
 
+_OVER_BUDGET = b"," * (MAX_HEADER_BYTES + 1)
+_MEMBER_KEY = "[a-z0-9][a-z0-9_*/@-]{0,255}"
+_MEMBER_VALUE = "[ -+\\--<>-~]{0,255}[!-+\\--<>-~]"
+_MEMBER = re.compile(f"({_MEMBER_KEY})={_MEMBER_VALUE}")
+"""One of `tracestate`, by level 2: any key with `@` in it is one."""
+_API_KEY = "[a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13}"
+_API_MEMBER = re.compile(f"(?:{_API_KEY})={_MEMBER_VALUE}")
+"""One that OpenTelemetry's class takes, by level 1; of another it logs the whole text."""
 _REQUEST_ID_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:/+=@~"
 _random = Random()  # noqa: S311 ids must be unique, not secret
 os.register_at_fork(after_in_child=_random.seed)
@@ -58,6 +72,7 @@ class Parent(NamedTuple):
         trace_state: `tracestate` text, empty if there is none.
         request_id: Request ID that goes with it, empty if there is none.
         is_remote: Whether it came from another process.
+        is_random: Whether whoever made the trace id says that its last 7 bytes are random.
     """
 
     trace_id: bytes
@@ -66,6 +81,7 @@ class Parent(NamedTuple):
     trace_state: str = ""
     request_id: str = ""
     is_remote: bool = True
+    is_random: bool = False
 
 
 class Identity(Protocol):
@@ -124,8 +140,17 @@ def sane_request_id(value: bytes) -> str:
     return value.decode("ascii")
 
 
+def joined(lines: bytes, line: bytes) -> bytes:
+    """Join the lines of one header; beyond the budget what is returned is one that no parser takes."""
+    return lines + b"," + line if len(lines) + len(line) < MAX_HEADER_BYTES else _OVER_BUDGET
+
+
 def parse_traceparent(value: bytes) -> Parent | None:
     """Parse a `traceparent` header; None if it is invalid, so that a new trace starts."""
+    if len(value) != 55:
+        if len(value) > MAX_HEADER_BYTES:
+            return None
+        value = value.strip(b" \t")  # what surrounds a value is no part of it, but not every server takes it away
     if len(value) != 55:
         if len(value) < 56 or value[55] != 45 or value[:2] == b"00":
             return None
@@ -139,28 +164,38 @@ def parse_traceparent(value: bytes) -> Parent | None:
         return None
     if not any(trace_id) or not any(span_id):
         return None
-    return Parent(trace_id, span_id, bool(flags & TraceFlags.SAMPLED))
+    if flags <= TraceFlags.SAMPLED:
+        return Parent(trace_id, span_id, flags == TraceFlags.SAMPLED)
+    return Parent(trace_id, span_id, bool(flags & TraceFlags.SAMPLED), is_random=bool(flags & RANDOM))
 
 
 def parse_tracestate(value: bytes) -> str:
-    """Return a `tracestate` header as text; empty if it breaks a limit or a rule, which discards it whole."""
+    """Return a `tracestate` header as text; empty if it breaks a limit or a rule, which discards it whole.
+
+    Of members with the same key the first stays.
+    """
     if not value or len(value) > MAX_TRACESTATE_BYTES:
         return ""
-    try:
-        text = value.decode("ascii")
-    except UnicodeDecodeError:
-        return ""
-    members = [member.strip(" \t") for member in text.split(",")]
-    members = [member for member in members if member]
-    if not members or len(members) > MAX_TRACESTATE_MEMBERS:
-        return ""
-    state = TraceState.from_header([",".join(members)])
-    return state.to_header() if len(state) == len(members) else ""
+    members: dict[str, str] = {}
+    for part in value.decode("latin-1").split(","):
+        member = part.strip(" \t")
+        if member:
+            match = _MEMBER.fullmatch(member)
+            if match is None:
+                return ""
+            members.setdefault(match[1], member)
+    return ",".join(members.values()) if len(members) <= MAX_TRACESTATE_MEMBERS else ""
+
+
+def as_trace_state(text: str) -> TraceState | None:
+    """Return a parsed `tracestate` as the API's object, without members that it cannot hold; None if there are none."""
+    members = [member for member in text.split(",") if _API_MEMBER.fullmatch(member)] if text else ()
+    return TraceState.from_header([",".join(members)]) if members else None
 
 
 def parent_of(span: Span) -> Parent | None:
     """Return the identity of any OpenTelemetry span, None if it has none."""
-    as_parent: Callable[[], Parent] | None = getattr(span, "as_parent", None)
+    as_parent: Callable[[], Parent | None] | None = getattr(span, "as_parent", None)
     if as_parent is not None:  # a span of the kit, which need not make the API's object: that costs 2 us
         return as_parent()
     span_context = span.get_span_context()
@@ -173,6 +208,7 @@ def parent_of(span: Span) -> Parent | None:
         span_context.trace_state.to_header(),
         getattr(span, REQUEST_ID, ""),
         span_context.is_remote,
+        bool(span_context.trace_flags & RANDOM),
     )
 
 
@@ -215,9 +251,8 @@ def outgoing_headers(
     identity = parent_of(span)
     request_id = ""
     if identity is not None:
-        headers["traceparent"] = (
-            f"00-{identity.trace_id.hex()}-{identity.span_id.hex()}-{'01' if identity.sampled else '00'}"
-        )
+        flags = identity.sampled + RANDOM * identity.is_random
+        headers["traceparent"] = f"00-{identity.trace_id.hex()}-{identity.span_id.hex()}-0{flags}"
         if identity.trace_state:
             headers["tracestate"] = identity.trace_state
         request_id = identity.request_id
@@ -265,6 +300,11 @@ class RemoteSpan(NonRecordingSpan):
     def __init__(self, parent: Parent) -> None:
         super().__init__(as_span_context(parent))
         self.request_id = parent.request_id
+        self._parent = parent
+
+    def as_parent(self) -> Parent:
+        """Return the caller's identity, whole: the API's object cannot hold each `tracestate`."""
+        return self._parent
 
 
 def as_span_context(parent: Parent) -> SpanContext:
@@ -273,8 +313,8 @@ def as_span_context(parent: Parent) -> SpanContext:
         int.from_bytes(parent.trace_id, "big"),
         int.from_bytes(parent.span_id, "big"),
         is_remote=True,
-        trace_flags=TraceFlags(TraceFlags.SAMPLED if parent.sampled else TraceFlags.DEFAULT),
-        trace_state=TraceState.from_header([parent.trace_state]) if parent.trace_state else None,
+        trace_flags=TraceFlags(parent.sampled + RANDOM * parent.is_random),
+        trace_state=as_trace_state(parent.trace_state),
     )
 
 

@@ -23,6 +23,7 @@ TRACE, SPAN = b"0af7651916cd43dd8448eb211c80319c", b"b7ad6b7169203331"
         (b"cc-" + TRACE + b"-" + SPAN + b"-01-what-the-future-brings", True),
         (b"cc-" + TRACE + b"-" + SPAN + b"-01.what", False),
         (b"00-" + TRACE + b"-" + SPAN + b"-01-more", False),
+        (b" \t00-" + TRACE + b"-" + SPAN + b"-01\t ", True),
         (b"ff-" + TRACE + b"-" + SPAN + b"-01", False),
         (b"00-" + TRACE.upper() + b"-" + SPAN + b"-01", False),
         (b"00-" + b"0" * 32 + b"-" + SPAN + b"-01", False),
@@ -39,8 +40,9 @@ TRACE, SPAN = b"0af7651916cd43dd8448eb211c80319c", b"b7ad6b7169203331"
 def test_traceparent_by_the_w3c_rules(header, valid):
     """A traceparent is taken exactly when the W3C recommendation says so."""
     parsed = context.parse_traceparent(header)
-    expected = context.Parent(bytes.fromhex(TRACE.decode()), bytes.fromhex(SPAN.decode()), header[53:55] != b"00")
-    assert parsed == (expected if valid else None)
+    trace_id, span_id = bytes.fromhex(TRACE.decode()), bytes.fromhex(SPAN.decode())
+    sampled, is_random = header.strip()[53:55] != b"00", header[53:55] == b"ff"
+    assert parsed == (context.Parent(trace_id, span_id, sampled, is_random=is_random) if valid else None)
 
 
 @given(st.binary(max_size=80))
@@ -56,7 +58,10 @@ def test_no_traceparent_raises(header):
     [
         (b"foo=1,bar=2", "foo=1,bar=2"),
         (b" foo=1 , bar=2", "foo=1,bar=2"),
-        (b"foo=1,foo=2", ""),
+        (b"foo=1,foo=2", "foo=1"),
+        (b"foo@=1,a@b@c=2,0=3", "foo@=1,a@b@c=2,0=3"),
+        (b"@foo=1,bar=2", ""),
+        (b"foo=,bar=2", ""),
         (b"foo", ""),
         (b",".join(b"k%d=1" % n for n in range(32)), ",".join(f"k{n}=1" for n in range(32))),
         (b",".join(b"k%d=1" % n for n in range(33)), ""),
@@ -90,15 +95,15 @@ def test_a_hostile_request_id_is_refused(value, expected):
 def test_headers_go_there_and_back():
     """Trace, tracestate, baggage and request ID that one process sends, the other receives."""
     span_context = SpanContext(
-        7, 8, is_remote=False, trace_flags=TraceFlags(1), trace_state=trace.TraceState([("k", "v")])
+        7, 8, is_remote=False, trace_flags=TraceFlags(3), trace_state=trace.TraceState([("k", "v")])
     )
     span = NonRecordingSpan(span_context)
     span.request_id = "r-1"
     headers = context.outgoing_headers(span, with_baggage(context.Context(), {"tenant": "a,b;c"}))
     parent, entries, request_id = context.incoming(headers)
-    assert parent == context.Parent((7).to_bytes(16), (8).to_bytes(8), sampled=True, trace_state="k=v")
+    assert parent == context.Parent((7).to_bytes(16), (8).to_bytes(8), sampled=True, trace_state="k=v", is_random=True)
     assert (entries, request_id) == ({"tenant": "a,b;c"}, "r-1")
     theirs = trace.get_current_span(TraceContextTextMapPropagator().extract(headers, context.Context()))
     assert theirs.get_span_context() == SpanContext(
-        7, 8, is_remote=True, trace_flags=TraceFlags(1), trace_state=span_context.trace_state
+        7, 8, is_remote=True, trace_flags=TraceFlags(3), trace_state=span_context.trace_state
     )

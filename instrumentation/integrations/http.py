@@ -17,6 +17,7 @@ from instrumentation.baggage import parse_baggage, with_baggage
 from instrumentation.context import (
     SPAN_KEY,
     as_span_context,
+    joined,
     new_request_id,
     parse_traceparent,
     parse_tracestate,
@@ -40,6 +41,11 @@ from instrumentation.signals.signals import Signals
 from instrumentation.signals.span import Span
 
 MAX_ENTRIES = 4096
+MAX_UNKNOWN_METHODS = 64
+"""Of the entries, those whose method is none of HTTP's own: strangers make methods up."""
+MAX_METHOD_CHARACTERS = 64
+MAX_CALLER_BYTES = 256
+"""Kept of a user agent and of a host, also by what caches them."""
 
 _CARRIED_HEADERS = frozenset((b"traceparent", b"tracestate", b"baggage", b"x-request-id", b"user-agent", b"host"))
 _SERVER = SpanKind.SERVER
@@ -48,7 +54,17 @@ _SERVER = SpanKind.SERVER
 class HttpServer:
     """Turns each request of a server into a SERVER span, a duration and an access line."""
 
-    __slots__ = ("_access_log", "_duration", "_entries", "_logs", "_scope", "_tracer", "_tracers", "_trust")
+    __slots__ = (
+        "_access_log",
+        "_duration",
+        "_entries",
+        "_logs",
+        "_scope",
+        "_tracer",
+        "_tracers",
+        "_trust",
+        "_unknown_methods",
+    )
 
     def __init__(self, signals: Signals, scope_name: str) -> None:
         self._tracers = signals.tracers
@@ -64,6 +80,7 @@ class HttpServer:
             boundaries=semconv.DURATION_BOUNDARIES_SECONDS,
         )
         self._entries: dict[tuple[str, str | None, int, str], Entry] = {}
+        self._unknown_methods = 0
 
     def start(self, method: str, headers: Iterable[tuple[bytes, bytes]]) -> tuple[Span, Token[Context]] | None:
         """Start the span of a request and make it the current one; None while the kit is off.
@@ -83,17 +100,17 @@ class HttpServer:
             if name not in _CARRIED_HEADERS:
                 continue
             if name == b"user-agent":
-                user_agent = value
+                user_agent = value if len(value) <= MAX_CALLER_BYTES else value[:MAX_CALLER_BYTES]
             elif name == b"host":
-                host = value
+                host = value if len(value) <= MAX_CALLER_BYTES else value[:MAX_CALLER_BYTES]
             elif name == b"traceparent":
                 traceparent = value if not traceparent else b"invalid"  # W3C: more than one is none
             elif name == b"x-request-id":
                 request_id = value
             elif name == b"tracestate":
-                tracestate = tracestate + b"," + value if tracestate else value
+                tracestate = joined(tracestate, value) if tracestate else value
             else:
-                baggage = baggage + b"," + value if baggage else value
+                baggage = joined(baggage, value) if baggage else value
         remote = parse_traceparent(traceparent) if traceparent else None
         if remote is not None and tracestate:
             remote = remote._replace(trace_state=parse_tracestate(tracestate))
@@ -144,6 +161,8 @@ class HttpServer:
             exception: What left the application.
         """
         duration_ns = perf_counter_ns() - span.start_counter_ns
+        if len(path) > otlp.MAX_VALUE_CHARACTERS:
+            path = path[: otlp.MAX_VALUE_CHARACTERS]
         try:
             entry = self._entries[method, route, status, scheme]
         except KeyError:
@@ -182,7 +201,12 @@ class HttpServer:
 
     def _entry(self, method: str, route: str | None, status: int, scheme: str) -> Entry:
         entry = new_entry(self._scope, self._logs.service_name, self._duration.cell, method, route, status, scheme)
-        if len(self._entries) < MAX_ENTRIES:
+        if method in semconv.KNOWN_METHODS:
+            may_stay = len(self._entries) < MAX_ENTRIES
+        else:
+            may_stay = len(method) <= MAX_METHOD_CHARACTERS and self._unknown_methods < MAX_UNKNOWN_METHODS
+            self._unknown_methods += may_stay
+        if may_stay:
             self._entries[method, route, status, scheme] = entry
         return entry
 
@@ -207,13 +231,13 @@ def response_headers(span: Span) -> Sequence[tuple[bytes, bytes]]:
 
 @lru_cache(maxsize=1024)
 def _caller(user_agent: bytes, host: bytes) -> bytes:
-    """Encode what a client said of itself; cached, bounded: it comes from strangers."""
+    """Encode what a client said of itself, at most `MAX_CALLER_BYTES` each; cached: 1024 of them, some 1 MiB."""
     attributes: dict[str, object] = {}
     if user_agent:
-        attributes[semconv.USER_AGENT_ORIGINAL] = user_agent[:256].decode("latin-1")
-    name, _, port = host[:256].decode("latin-1").rpartition(":")
+        attributes[semconv.USER_AGENT_ORIGINAL] = user_agent.decode("latin-1")
+    name, _, port = host.decode("latin-1").rpartition(":")
     if port.isdecimal() and name and len(port) < 6:
         attributes[semconv.SERVER_ADDRESS], attributes[semconv.SERVER_PORT] = name, int(port)
     elif host:
-        attributes[semconv.SERVER_ADDRESS] = host[:256].decode("latin-1")
+        attributes[semconv.SERVER_ADDRESS] = host.decode("latin-1")
     return encode_span.attributes(attributes)

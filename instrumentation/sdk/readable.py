@@ -11,8 +11,9 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Event, ReadableSpan
 from opentelemetry.sdk.util import BoundedList
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
+from instrumentation.context import as_trace_state
 from instrumentation.encode.span import IS_REMOTE
 from instrumentation.sdk import wire
 
@@ -102,7 +103,7 @@ def _context(trace_id: bytes, span_id: bytes, state: str, flags: int, *, is_remo
         int.from_bytes(span_id, "big"),
         is_remote,
         TraceFlags(flags & 0xFF),
-        TraceState.from_header([state]) if state else None,
+        as_trace_state(state),
     )
 
 

@@ -13,13 +13,12 @@ from opentelemetry.trace import (
     SpanContext,
     SpanKind,
     TraceFlags,
-    TraceState,
     set_span_in_context,
 )
 from opentelemetry.util.types import Attributes
 from typing_extensions import override
 
-from instrumentation.context import Parent
+from instrumentation.context import RANDOM, Parent, as_trace_state
 from instrumentation.encode import span as encode
 from instrumentation.guard import Guard
 from instrumentation.sdk.readable import CurrentResource, readable_span
@@ -180,7 +179,7 @@ def _context_of(parent: Parent | None) -> Context:
         int.from_bytes(parent.trace_id, "big"),
         int.from_bytes(parent.span_id, "big"),
         parent.is_remote,
-        TraceFlags(parent.sampled),
-        TraceState.from_header([parent.trace_state]) if parent.trace_state else None,
+        TraceFlags(parent.sampled + RANDOM * parent.is_random),
+        as_trace_state(parent.trace_state),
     )
     return set_span_in_context(NonRecordingSpan(context), Context() if parent.is_remote else otel_context.get_current())

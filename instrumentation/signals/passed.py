@@ -27,6 +27,11 @@ class PassedSpan(NonRecordingSpan):
     def __init__(self, parent: Parent | None) -> None:
         super().__init__(INVALID_SPAN_CONTEXT if parent is None else as_span_context(parent))
         self.request_id = "" if parent is None else parent.request_id
+        self._parent = parent
+
+    def as_parent(self) -> Parent | None:
+        """Return the caller's identity, whole: the API's object cannot hold each `tracestate`."""
+        return None if self._parent is None else self._parent._replace(request_id=self.request_id)
 
     def fail(self, exception: BaseException) -> None:
         """Record nothing."""

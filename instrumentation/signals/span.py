@@ -15,12 +15,12 @@ from typing import Any, ParamSpec, Self, TypeVar, cast
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 from opentelemetry.context import Context
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TraceState
+from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.util.types import Attributes, AttributeValue
 from typing_extensions import override
 
 from instrumentation import semconv
-from instrumentation.context import Parent, new_ids, new_span_id, parent_of
+from instrumentation.context import RANDOM, Parent, as_trace_state, new_ids, new_span_id, parent_of
 from instrumentation.encode import otlp
 from instrumentation.encode import span as encode
 from instrumentation.guard import Guard
@@ -34,7 +34,6 @@ R = TypeVar("R")
 _KIND_NUMBER = {kind: kind.value + 1 for kind in SpanKind}  # OTLP's numbers start at 1, the API's at 0
 DEFERRED_BYTES = 480
 """What an ended span holds until it is encoded, beside its attributes: tuples, ids, times, parent, rounded up."""
-_SAMPLED, _NOT_SAMPLED = TraceFlags(TraceFlags.SAMPLED), TraceFlags(TraceFlags.DEFAULT)
 
 
 class SpanSettings:
@@ -186,6 +185,11 @@ class Span(trace.Span):
         """W3C `tracestate` text, empty if there is none."""
         return "" if self.parent is None else self.parent.trace_state
 
+    @property
+    def is_random(self) -> bool:
+        """Whether whoever made the trace id says that it is random; the kit says nothing of its own."""
+        return self.parent is not None and self.parent.is_random
+
     @override
     def get_span_context(self) -> SpanContext:
         """Return the identity as the API's object, made on first use since it costs 2 us."""
@@ -194,14 +198,15 @@ class Span(trace.Span):
                 int.from_bytes(self.trace_id, "big"),
                 int.from_bytes(self.span_id, "big"),
                 is_remote=False,
-                trace_flags=_SAMPLED if self.sampled else _NOT_SAMPLED,
-                trace_state=TraceState.from_header([self.trace_state]) if self.trace_state else None,
+                trace_flags=TraceFlags(self.sampled + RANDOM * self.is_random),
+                trace_state=as_trace_state(self.trace_state),
             )
         return self._context
 
     def as_parent(self) -> Parent:
         """Return the identity that a child span takes."""
-        return Parent(self.trace_id, self.span_id, self.sampled, self.trace_state, self.request_id, is_remote=False)
+        trace_state, request_id, is_random = self.trace_state, self.request_id, self.is_random
+        return Parent(self.trace_id, self.span_id, self.sampled, trace_state, request_id, False, is_random)
 
     @override
     def is_recording(self) -> bool:
