@@ -135,6 +135,7 @@ OTEL_SDK_PROCESSOR_LOG_QUEUE_SIZE = "otel.sdk.processor.log.queue.size"
 OTEL_SDK_EXPORTER_LOG_EXPORTED = "otel.sdk.exporter.log.exported"
 OTEL_SDK_EXPORTER_METRIC_DATA_POINT_EXPORTED = "otel.sdk.exporter.metric_data_point.exported"
 OTEL_SDK_EXPORTER_METRIC_DATA_POINT_INFLIGHT = "otel.sdk.exporter.metric_data_point.inflight"
+CLEW_METRIC_OVERFLOWED = "clew.metric.overflowed"
 OTEL_COMPONENT_NAME = "otel.component.name"
 OTEL_COMPONENT_TYPE = "otel.component.type"
 

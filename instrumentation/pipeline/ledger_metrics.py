@@ -95,6 +95,13 @@ _DESCRIPTIONS = {
 
 def register(store: MetricStore, ledger: Ledger) -> None:
     """Add the metrics to the store; a signal shows once its account is open."""
+    store.observable(
+        semconv.CLEW_METRIC_OVERFLOWED,
+        kind="counter",
+        unit="{measurement}",
+        description="Measurements whose series found no room and which were added to the overflow series.",
+        callback=lambda: ((store.overflowed(), {}),),
+    )
     for signal, metrics in SHOWN.items():
         for shown in metrics:
             store.observable(

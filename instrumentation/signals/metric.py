@@ -72,12 +72,13 @@ class Instrument(Generic[CellT]):
         overflowed: How many look-ups found no room and got the overflow series.
     """
 
-    __slots__ = ("_cells", "_lock", "_new_cell", "identity", "overflowed")
+    __slots__ = ("_cells", "_lock", "_new_cell", "_warn", "identity", "overflowed")
 
-    def __init__(self, identity: Family, new_cell: Callable[[Attributes], CellT]) -> None:
+    def __init__(self, identity: Family, new_cell: Callable[[Attributes], CellT], warn: Warn) -> None:
         self.identity = identity
         self.overflowed = 0
         self._new_cell = new_cell
+        self._warn = warn
         self._cells: dict[SeriesKey, CellT] = {}
         self._lock = Lock()
 
@@ -96,6 +97,8 @@ class Instrument(Generic[CellT]):
         key = series_key(attributes)
         with self._lock:
             if key not in self._cells and len(self._cells) >= MAX_SERIES - 1:
+                if not self.overflowed:
+                    self._warn(overflow_message(self.identity.name))
                 self.overflowed += 1
                 attributes, key = OVERFLOW, series_key(OVERFLOW)
             if key not in self._cells:
@@ -117,10 +120,10 @@ class Histogram(Instrument[HistogramCell]):
 
     __slots__ = ("boundaries",)
 
-    def __init__(self, identity: Family, boundaries: Sequence[float], *, locked: bool) -> None:
+    def __init__(self, identity: Family, boundaries: Sequence[float], warn: Warn, *, locked: bool) -> None:
         cell_type = LockedHistogramCell if locked else HistogramCell
         self.boundaries = tuple(boundaries)
-        super().__init__(identity, lambda attributes: cell_type(attributes, self.boundaries))
+        super().__init__(identity, lambda attributes: cell_type(attributes, self.boundaries), warn)
 
 
 Counter = Instrument[CounterCell]
@@ -163,6 +166,8 @@ class Observable:
     def _put(self, points: dict[SeriesKey, NumberPoint], value: float, attributes: Attributes) -> None:
         key = series_key(attributes)
         if key not in points and len(points) >= MAX_SERIES - 1:
+            if not self.overflowed:
+                self._warn(overflow_message(self.identity.name))
             self.overflowed += 1
             attributes, key = OVERFLOW, series_key(OVERFLOW)
             value += points[key].value if key in points and self.identity.kind != "gauge" else 0
@@ -171,6 +176,11 @@ class Observable:
 
 
 _Registered = Histogram | Counter | UpDownCounter | Gauge | Observable
+
+
+def overflow_message(name: str) -> str:
+    """Say that a metric has no room for further series."""
+    return f"metric {name!r} has {MAX_SERIES} series, the most: further ones add up in one, {OVERFLOW_ATTRIBUTE}"
 
 
 def to_stderr(message: str) -> None:
@@ -215,7 +225,7 @@ class MetricStore:
         """Return the histogram of this name; unsorted or non-finite boundaries give way to the default ones."""
         bounds = self._checked(name, boundaries)
         identity = Family(name, "histogram", unit, description, scope, scope_version)
-        found = self._register(identity, Histogram(identity, bounds, locked=self._locked))
+        found = self._register(identity, Histogram(identity, bounds, self.warn, locked=self._locked))
         if found.boundaries != bounds:
             self.warn(f"metric {name!r} was defined before with other boundaries; those stand")
         return found
@@ -225,7 +235,7 @@ class MetricStore:
     ) -> Counter:
         """Return the monotonic counter of this name."""
         identity = Family(name, "counter", unit, description, scope, scope_version)
-        return self._register(identity, Counter(identity, LockedCounterCell if self._locked else CounterCell))
+        return self._register(identity, Counter(identity, LockedCounterCell if self._locked else CounterCell, self.warn))
 
     def up_down_counter(
         self, name: str, *, unit: str = "", description: str = "", scope: str = KIT_SCOPE, scope_version: str = ""
@@ -233,14 +243,14 @@ class MetricStore:
         """Return the sum of this name, which may fall."""
         identity = Family(name, "up_down_counter", unit, description, scope, scope_version)
         cell_type = LockedUpDownCounterCell if self._locked else UpDownCounterCell
-        return self._register(identity, UpDownCounter(identity, cell_type))
+        return self._register(identity, UpDownCounter(identity, cell_type, self.warn))
 
     def gauge(
         self, name: str, *, unit: str = "", description: str = "", scope: str = KIT_SCOPE, scope_version: str = ""
     ) -> Gauge:
         """Return the last-value instrument of this name."""
         identity = Family(name, "gauge", unit, description, scope, scope_version)
-        return self._register(identity, Gauge(identity, GaugeCell))
+        return self._register(identity, Gauge(identity, GaugeCell, self.warn))
 
     def observable(
         self,

@@ -1,7 +1,7 @@
 """Row 23: W3C trace context over real HTTP, as its recommendation asks, and headers beyond all measure.
 
-Each case sends header lines to a service, which calls another with httpx, and looks at what that was sent. They are the cases
-of https://github.com/w3c/trace-context, at its strict level, and of level 2 of the recommendation.
+Each case sends header lines to a service, which calls another with httpx, and looks at what that was sent. They are
+the cases of https://github.com/w3c/trace-context, at its strict level, and of level 2 of the recommendation.
 """
 
 import http.client
@@ -202,7 +202,6 @@ def test_other_names_are_other_headers(send, name):
 
 
 LARGE = 48 * 1024
-"""So much of a header uvicorn's default parser takes; test_row_23_large_headers.py has more."""
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ PROCESSES = {
 FAST = {"orders", "inventory", "console or Collector"}
 PRODUCTS, READY = "`GET /products`", "`GET /health/ready`"
 BODY = {"customer_id": "ann", "items": [{"sku": "horn", "quantity": 1}]}
-CLIENTS = 4
+CLIENTS = 2
 
 
 def test_the_table_has_every_process(shop):
@@ -90,11 +90,9 @@ def _told(answer):
 @pytest.mark.parametrize("outage", ["killed", pytest.param("frozen", marks=pytest.mark.slow)])
 def test_the_outage_of_telemetry_takes_no_time_of_requests(outage, gateway, shop, down, adds_up):
     """With the console killed or frozen orders are taken as fast as before."""
-    _p95(gateway)  # warm
-    control = _p95(gateway)
-    adds_up()
+    control = _p90(gateway)
     with down("console") if outage == "killed" else _frozen(shop.child("console")):
-        without = _p95(gateway)
+        without = _p90(gateway)
     adds_up()
     # The margin is the noise of a busy machine; a request that waited for an export would take seconds.
     assert without < 1.5 * control + 0.02, (without, control)
@@ -109,13 +107,13 @@ def _frozen(child):
         child.signal(signal.SIGCONT)
 
 
-def _p95(gateway):
+def _p90(gateway):
     times = []
-    for _ in range(40):
+    for _ in range(20):
         start = time.perf_counter()
         assert gateway.post("/orders", json=BODY).status_code == 202
         times.append(time.perf_counter() - start)
-    return quantiles(times, n=20)[-1]
+    return quantiles(times, n=10)[-1]
 
 
 class Load:
@@ -162,7 +160,7 @@ def test_the_gateway_that_leaves_answers_what_it_took(shop, gateway, eventually,
     """Told to end under load, it says that it leaves, fails no request begun before, and each order it took ends."""
     child = shop.child("gateway")
     with Load(shop.gateway_url) as load:
-        eventually(lambda: len(load.taken) > 2 * CLIENTS)
+        eventually(lambda: len(load.taken) > CLIENTS)
         told_at = time.monotonic()
         child.signal(signal.SIGTERM)
         leaving = gateway.get("/health/ready")
@@ -201,7 +199,7 @@ def test_orders_that_leaves_answers_what_it_took(shop, eventually, adds_up):
     """Told to end under load, orders fails no request begun before; those after are problems, and none is left open."""
     child = shop.child("orders")
     with Load(shop.gateway_url) as load:
-        eventually(lambda: len(load.taken) > 2 * CLIENTS)
+        eventually(lambda: len(load.taken) > CLIENTS)
         told_at = time.monotonic()
         child.signal(signal.SIGTERM)
         assert child.process.wait(10) == 0, child.tail()
