@@ -111,6 +111,7 @@ class Exports:
         self._diagnostics = diagnostics
         self._ledger = Ledger()
         ledger_metrics.register(store, self._ledger)
+        ledger_metrics.register_overflow(store)
         self._budget = Budget(settings.max_buffer_bytes)
         self._lanes: list[Lane] = []
         traces = self._record_lane("traces", settings.traces)

@@ -167,6 +167,7 @@ class Telemetry:
             max_events=settings.span_event_count_limit,
             max_links=settings.span_link_count_limit,
             max_value_characters=settings.span_attribute_value_length_limit,
+            redact=settings.redact,
             start_span=None if plugs is None else plugs.start_span(),
             guard=self._guard,
         )
@@ -177,6 +178,7 @@ class Telemetry:
             render=self._render(),
             max_value_characters=settings.log_attribute_value_length_limit,
             guard=self._guard,
+            redact=settings.redact,
         )
         self._spans = spans
         _providers.claim(self._diagnostics, settings.propagators)

@@ -11,6 +11,8 @@ from urllib.parse import quote, unquote
 from opentelemetry import baggage as otel_baggage
 from opentelemetry.context import Context
 
+from instrumentation.redaction import is_secret_key, redacted
+
 MAX_BAGGAGE_BYTES = 8192
 """All members together, the least that W3C lets one bear; a longer header from outside is ignored whole."""
 MAX_BAGGAGE_ENTRIES = 64
@@ -45,7 +47,8 @@ def format_baggage(entries: Mapping[str, object], max_bytes: int = MAX_BAGGAGE_B
     """Write a `baggage` header, empty if there is nothing to send.
 
     Left out are entries whose key is no W3C token, which cannot be written, those whose value cannot be told as text,
-    and those beyond the limits: the first ones stay.
+    those that are secrets by their name or look, since baggage goes to whoever is called, and those beyond the limits:
+    the first ones stay.
     """
     members: list[str] = []
     size = -1
@@ -63,7 +66,10 @@ def _member(key: str, value: object) -> str:
     try:
         if not _KEY.fullmatch(key):
             return ""
-        member = f"{key}={quote(str(value)[:MAX_ENTRY_BYTES], safe='', errors='replace')}"
+        text = str(value)[:MAX_ENTRY_BYTES]
+        if is_secret_key(key) or redacted(text) is not text:
+            return ""
+        member = f"{key}={quote(text, safe='', errors='replace')}"
     except Exception:  # a value of the service's own kind, or a key that is no text
         return ""
     return member if len(member) <= MAX_ENTRY_BYTES else ""

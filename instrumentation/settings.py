@@ -234,6 +234,7 @@ class Settings:
         "What a server entry point does with an incoming trace: continue it, link to it from a new one, or ignore it.",
         CLEW_TRUST=Choice(("continue", "link", "ignore")),
     )
+    redact: bool = _row(True, "Take what looks like a secret out of spans, log records and lines.", CLEW_REDACT=_FLAG)
     rpc_message_events: bool = _row(
         False, "Make each message of an RPC an event of its span.", CLEW_RPC_MESSAGE_EVENTS=_FLAG
     )

@@ -95,13 +95,6 @@ _DESCRIPTIONS = {
 
 def register(store: MetricStore, ledger: Ledger) -> None:
     """Add the metrics to the store; a signal shows once its account is open."""
-    store.observable(
-        semconv.CLEW_METRIC_OVERFLOWED,
-        kind="counter",
-        unit="{measurement}",
-        description="Measurements whose series found no room and which were added to the overflow series.",
-        callback=lambda: ((store.overflowed(), {}),),
-    )
     for signal, metrics in SHOWN.items():
         for shown in metrics:
             store.observable(
@@ -111,6 +104,17 @@ def register(store: MetricStore, ledger: Ledger) -> None:
                 description=_DESCRIPTIONS[shown.name.rpartition(".")[2]],
                 callback=partial(_values, ledger, signal, shown),
             )
+
+
+def register_overflow(store: MetricStore) -> None:
+    """Add the count of measurements that went into an overflow series."""
+    store.observable(
+        semconv.CLEW_METRIC_OVERFLOWED,
+        kind="counter",
+        unit="{measurement}",
+        description="Measurements whose series found no room and which were added to the overflow series.",
+        callback=lambda: ((store.overflowed(), {}),),
+    )
 
 
 def _values(ledger: Ledger, signal: str, shown: Shown) -> Values:

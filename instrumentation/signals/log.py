@@ -13,6 +13,8 @@ from instrumentation.context import Identity, current_identity, origin_of
 from instrumentation.encode import json_line, otlp
 from instrumentation.encode import log as encode
 from instrumentation.guard import Guard
+from instrumentation.redaction import attributes as redacted_attributes
+from instrumentation.redaction import redacted
 from instrumentation.signals.sink import Encode, Parts, Record, Sink
 from instrumentation.signals.span import exception_name
 
@@ -91,9 +93,10 @@ class LogEmitter:
         render: Renders a line; by default as JSON.
         max_value_characters: Of one attribute value or body.
         guard: Told of what could not be written.
+        redact: Whether secrets are taken out of events and attributes.
     """
 
-    __slots__ = ("guard", "lines", "max_value_characters", "records", "render", "service_name")
+    __slots__ = ("guard", "lines", "max_value_characters", "records", "redact", "render", "service_name")
 
     def __init__(
         self,
@@ -104,8 +107,10 @@ class LogEmitter:
         render: "Render | None" = None,
         max_value_characters: int = otlp.MAX_VALUE_CHARACTERS,
         guard: Guard | None = None,
+        redact: bool = True,
     ) -> None:
         self.guard = Guard() if guard is None else guard
+        self.redact = redact
         self.service_name = service_name
         self.records = records
         self.lines = lines
@@ -142,6 +147,9 @@ class LogEmitter:
             parent = origin_of(exception)
         if len(event) > self.max_value_characters:
             event = event[: self.max_value_characters]
+        if self.redact:
+            event = redacted(event, self.max_value_characters)
+            attributes = redacted_attributes(attributes, self.max_value_characters) if attributes else attributes
         # The ids, not the span, whose attributes nobody would count; attributes now, as their values may change later.
         encoded = (
             encode.attributes(attributes, self.max_value_characters) if attributes and self.records is not None else b""

@@ -15,6 +15,8 @@ from instrumentation import semconv
 from instrumentation.context import Parent, parent_of
 from instrumentation.encode import log as encode
 from instrumentation.encode import otlp
+from instrumentation.redaction import attribute
+from instrumentation.redaction import attributes as attributes_without_secrets
 from instrumentation.signals.log import CRITICAL, DEBUG, ERROR, INFO, TRACE, WARNING, Level, LogEmitter
 from instrumentation.signals.log import exception_attributes as describe
 
@@ -91,6 +93,9 @@ def _write(
     merged = dict(cast("Mapping[str, object]", attributes)) if isinstance(attributes, Mapping) else {}
     if exception is not None:
         merged = {**describe(exception, emitter.max_value_characters), **merged}
+    if emitter.redact:
+        body = cast("AnyValue", attribute("", body))
+        merged = dict(attributes_without_secrets(merged))
     if emitter.records is not None:
         record = _encode(emitter, level, body, merged, event_name, parent, timestamp or observed_ns, observed_ns)
         emitter.records.add(scope, record)

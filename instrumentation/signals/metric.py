@@ -235,7 +235,9 @@ class MetricStore:
     ) -> Counter:
         """Return the monotonic counter of this name."""
         identity = Family(name, "counter", unit, description, scope, scope_version)
-        return self._register(identity, Counter(identity, LockedCounterCell if self._locked else CounterCell, self.warn))
+        return self._register(
+            identity, Counter(identity, LockedCounterCell if self._locked else CounterCell, self.warn)
+        )
 
     def up_down_counter(
         self, name: str, *, unit: str = "", description: str = "", scope: str = KIT_SCOPE, scope_version: str = ""

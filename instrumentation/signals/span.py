@@ -19,7 +19,7 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 from opentelemetry.util.types import Attributes, AttributeValue
 from typing_extensions import override
 
-from instrumentation import semconv
+from instrumentation import redaction, semconv
 from instrumentation.context import RANDOM, Parent, as_trace_state, new_ids, new_span_id, parent_of
 from instrumentation.encode import otlp
 from instrumentation.encode import span as encode
@@ -47,6 +47,7 @@ class SpanSettings:
         max_links: Per span.
         max_value_characters: Of one attribute value.
         guard: Told of what a method could not do.
+        redact: Whether secrets are taken out of attributes and messages.
         start_span: Makes spans that somebody else decides on or listens to; None: the kit makes its own.
     """
 
@@ -56,6 +57,7 @@ class SpanSettings:
         "max_events",
         "max_links",
         "max_value_characters",
+        "redact",
         "sampler",
         "sink",
         "start_span",
@@ -70,10 +72,12 @@ class SpanSettings:
         max_events: int = 128,
         max_links: int = 128,
         max_value_characters: int = otlp.MAX_VALUE_CHARACTERS,
+        redact: bool = True,
         start_span: "StartSpan | None" = None,
         guard: Guard | None = None,
     ) -> None:
         self.guard = Guard() if guard is None else guard
+        self.redact = redact
         self.sink = sink
         self.start_span = start_span
         self.sampler = sampler
@@ -226,7 +230,8 @@ class Span(trace.Span):
         if len(own) >= settings.max_attributes and key not in own:
             self._detailed().dropped[0] += 1
             return
-        own[key] = encode.attribute(key, value, settings.max_value_characters)
+        shown = redaction.attribute(key, value, settings.max_value_characters) if settings.redact else value
+        own[key] = encode.attribute(key, shown, settings.max_value_characters)
 
     @override
     @guarded
@@ -251,7 +256,8 @@ class Span(trace.Span):
             return
         details = self._detailed()
         if details.status[0] != StatusCode.OK.value:
-            details.status = (code.value, text(message) if message is not None and code is StatusCode.ERROR else "")
+            message = text(message) if message is not None and code is StatusCode.ERROR else ""
+            details.status = (code.value, redaction.redacted(message) if self.settings.redact else message)
 
     @override
     @guarded
@@ -263,8 +269,8 @@ class Span(trace.Span):
             details.dropped[1] += 1
             return
         time_unix_ns = time_ns() if timestamp is None else timestamp
-        limit = self.settings.max_value_characters
-        details.events.append(encode.event(text(name), time_unix_ns, {} if attributes is None else attributes, limit))
+        shown, limit = self._shown(attributes), self.settings.max_value_characters
+        details.events.append(encode.event(text(name), time_unix_ns, shown, limit))
 
     @override
     @guarded
@@ -281,7 +287,7 @@ class Span(trace.Span):
                 context.trace_id.to_bytes(16, "big"),
                 context.span_id.to_bytes(8, "big"),
                 context.trace_state.to_header(),
-                {} if attributes is None else attributes,
+                self._shown(attributes),
                 bits,
                 self.settings.max_value_characters,
             )
@@ -383,6 +389,13 @@ class Span(trace.Span):
     def elapsed_ns(self) -> int:
         """Return the nanoseconds since the start, never negative; 0 if the start was given explicitly."""
         return perf_counter_ns() - self.start_counter_ns if self.start_counter_ns else 0
+
+    def _shown(self, attributes: Attributes) -> Mapping[str, object]:
+        if attributes is None:
+            return {}
+        return (
+            redaction.attributes(attributes, self.settings.max_value_characters) if self.settings.redact else attributes
+        )
 
     def _detailed(self) -> Details:
         if self.details is None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
+from instrumentation.redaction import is_secret_key
 from instrumentation.testing.texts import Text
 
 SECRETS: Mapping[str, re.Pattern[str]] = {
@@ -26,11 +27,6 @@ CARD = "payment card number"
 KEY = "value of a secret's name"
 
 _CARD = re.compile(r"(?<![\w.-])\d(?:[ -]?\d){12,18}(?![\w.-])")
-_SECRET_KEY = re.compile(
-    r"(?:^|[._-])(?:api[_-]?key|authorization|client[_-]?secret|cookie|passwd|password|private[_-]?key|secret"
-    r"|set-cookie|(?:access|auth|id|refresh)[_-]token|token)$",
-    re.IGNORECASE,
-)
 _REDACTED = re.compile(r"\W*(?:\*+|redacted|none|true|false)?\W*", re.IGNORECASE)
 
 
@@ -71,7 +67,7 @@ def _leaks(text: Text, patterns: Mapping[str, re.Pattern[str]], allow: Collectio
             if _is_card(found.group()) and found.group() not in allow:
                 yield f"{CARD} in {text.where}: {_hidden(found.group())}"
     is_plain = _REDACTED.fullmatch(text.text) is None and text.text not in allow
-    if KEY not in allow and is_plain and _SECRET_KEY.search(text.key):
+    if KEY not in allow and is_plain and is_secret_key(text.key):
         yield f"{KEY} in {text.where}: {_hidden(text.text)}"
 
 

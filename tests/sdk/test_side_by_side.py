@@ -64,6 +64,7 @@ TABLE = {
     "*cpython.gc.* · only kit": "the garbage collector",
     "*process.* · only kit": "the process",
     "*thread_pool.queue.length* · only kit": "calls that wait for a thread",
+    "*clew.metric.overflowed · only kit": "the SDK adds up beyond its limit in silence",
     "*otel.sdk.* · only kit": "the ledger of what was delivered and lost",
     "*process_* · only kit": "prometheus_client's own collectors are pushed too",
     "*python_* · only kit": "likewise",
