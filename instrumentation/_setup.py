@@ -148,8 +148,8 @@ class Telemetry:
     def surround_wsgi(self, inner: WSGIApp, find_route: FindWsgiRoute, serves_metrics: Callable[[], bool]) -> WSGIApp:
         """Return what observes a WSGI application, likewise."""
 
-        def scrape_page(accept: str) -> tuple[bytes, str] | None:
-            return None if serves_metrics() else self.page(accept)
+        def scrape_page(accept: str, authorization: str) -> tuple[bytes, str] | None:
+            return self.page(accept) if self.shows_metrics(serves_metrics, authorization) else None
 
         if _providers.has_foreign_tracers():
             return inner
@@ -250,9 +250,21 @@ class Telemetry:
 
     def _serve_metrics(self) -> None:
         host, port = self.settings.prometheus_host, self.settings.prometheus_port
-        server = scrape.serve(host, port, self.page, self._diagnostics.always)
+        server = scrape.serve(host, port, self.page, self._diagnostics.always, self.settings.metrics_token)
         if server is not None:
             self._undos.append(server.shutdown)
+
+    def shows_metrics(self, serves_metrics: Callable[[], bool], authorization: str) -> bool:
+        """Tell whether an application shows the kit's `/metrics` to who sent this header.
+
+        Raises:
+            PermissionError: it does, but not to them.
+        """
+        if serves_metrics() or not self.settings.metrics_on_app:
+            return False
+        if not scrape.admits(self.settings.metrics_token, authorization):
+            raise PermissionError
+        return True
 
     def page(self, accept: str) -> tuple[bytes, str]:
         """Render `/metrics`: body and content type."""
@@ -271,9 +283,9 @@ class _Hooks:
         self._telemetry = telemetry
         self._serves_metrics = serves_metrics
 
-    async def scrape(self, accept: str) -> tuple[bytes, str] | None:
+    async def scrape(self, accept: str, authorization: str) -> tuple[bytes, str] | None:
         """Return the body and content type of `/metrics`, rendered off the event loop."""
-        if self._serves_metrics():
+        if not self._telemetry.shows_metrics(self._serves_metrics, authorization):
             return None
         return await asyncio.to_thread(self._telemetry.page, accept)
 

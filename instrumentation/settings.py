@@ -55,7 +55,7 @@ def _row(default: object, doc: str, /, **variables: Kind) -> Any:
     metadata = {"doc": doc, "variables": variables}
     if isinstance(default, dict):
         return field(default_factory=lambda: cast("dict[str, str]", {}), metadata=metadata)
-    return field(default=default, metadata=metadata)
+    return field(default=default, metadata=metadata, repr=not any("TOKEN" in name for name in variables))
 
 
 def _signal_row(default: object, doc: str, kind: Kind, name: str) -> Any:
@@ -176,6 +176,15 @@ class Settings:
     )
     prometheus_port: int = _row(
         9464, "Scrape port, if `prometheus` is an exporter.", OTEL_EXPORTER_PROMETHEUS_PORT=Number(0, 65535, whole=True)
+    )
+    metrics_on_app: bool = _row(
+        True, "Whether applications answer `/metrics`, unless they have it themselves.", CLEW_METRICS_ON_APP=_FLAG
+    )
+    metrics_token: str | None = _row(
+        None,
+        "Token without which `/metrics` is not shown, on applications and on the scrape port: "
+        "`Authorization: Bearer <token>`.",
+        CLEW_METRICS_TOKEN=_TEXT,
     )
     span_attribute_count_limit: int = _row(
         128, "Most attributes of a span.", OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT=_COUNT, OTEL_ATTRIBUTE_COUNT_LIMIT=_COUNT

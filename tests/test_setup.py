@@ -5,6 +5,8 @@ import signal
 import socket
 import sys
 import time
+import urllib.error
+import urllib.request
 
 import pytest
 
@@ -248,6 +250,39 @@ def test_metrics_on_a_port_of_their_own(run, free_port):
         status, _, err = run("from instrumentation import instrument; instrument()", **environment)
     assert status == 0
     assert str(port) in err
+
+
+def test_metrics_behind_a_token(serve_program, fetch, free_port):
+    """With a token /metrics, of the application and of the port of its own, is shown to nobody without it."""
+    code = """
+    from fastapi import FastAPI
+    from instrumentation import instrument
+    app = FastAPI()
+    print(instrument(app, service_name="a").settings)
+    """
+    port = free_port()
+    environment = {"OTEL_METRICS_EXPORTER": "prometheus", "OTEL_EXPORTER_PROMETHEUS_PORT": str(port)}
+    process, url = serve_program(code, CLEW_METRICS_TOKEN="open-sesame", **environment)
+    fetch(f"{url}/docs")
+    for page in (f"{url}/metrics", f"http://127.0.0.1:{port}/metrics"):
+        assert "process_memory_usage" in fetch(page, Authorization="Bearer open-sesame")[0]
+        for wrong in ({}, {"Authorization": "Bearer open-sesam"}, {"Authorization": "Basic open-sesame"}):
+            with pytest.raises(urllib.error.HTTPError, match="401") as refused:
+                urllib.request.urlopen(urllib.request.Request(page, headers=wrong), timeout=10)
+            assert refused.value.headers["WWW-Authenticate"] == "Bearer"
+            refused.value.close()
+    process.terminate()
+    assert "open-sesame" not in "".join(process.communicate(timeout=20))
+
+
+def test_metrics_off_the_application(serve_program, fetch):
+    """An application that is told so does not have /metrics."""
+    code = "from fastapi import FastAPI; from instrumentation import instrument; app = FastAPI(); instrument(app)"
+    _, url = serve_program(code, CLEW_METRICS_ON_APP="false")
+    fetch(f"{url}/docs")
+    with pytest.raises(urllib.error.HTTPError, match="404") as absent:
+        urllib.request.urlopen(f"{url}/metrics", timeout=10)
+    absent.value.close()
 
 
 def test_zero_code(run, free_port, fetch, otlp_sink):

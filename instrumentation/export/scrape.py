@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from hmac import compare_digest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import AF_INET, AF_INET6
 from typing import cast
@@ -145,6 +146,14 @@ def _client_exemplar(exemplar: Exemplar) -> ClientExemplar:
     return ClientExemplar({"trace_id": trace_id.hex(), "span_id": span_id.hex()}, value, time_unix_ns / 1e9)
 
 
+def admits(token: str | None, authorization: str) -> bool:
+    """Tell whether who sent this `Authorization` header may read the page; without a token everybody may."""
+    if not token:
+        return True
+    scheme, _, given = authorization.partition(" ")
+    return scheme.lower() == "bearer" and compare_digest(given.strip().encode("utf-8", "replace"), token.encode())
+
+
 class ScrapeServer:
     """A port of its own for `/metrics`, served by daemon threads."""
 
@@ -161,23 +170,29 @@ class ScrapeServer:
         self._thread.join()
 
 
-def serve(host: str, port: int, page: Page, warn: Warn = to_stderr) -> ScrapeServer | None:
-    """Serve the page at `/metrics` of a port; if the port cannot be had, say so and return None."""
+def serve(host: str, port: int, page: Page, warn: Warn = to_stderr, token: str | None = None) -> ScrapeServer | None:
+    """Serve the page at `/metrics` of a port to who has the token; if the port cannot be had, say so, return None."""
     server_type = type("_Server", (ThreadingHTTPServer,), {"address_family": AF_INET6 if ":" in host else AF_INET})
     try:
-        return ScrapeServer(server_type((host, port), _handler(page)))
+        return ScrapeServer(server_type((host, port), _handler(page, token)))
     except (OSError, OverflowError) as error:
         warn(f"cannot serve /metrics on {host}:{port} ({error}); set OTEL_EXPORTER_PROMETHEUS_PORT to a free one")
         return None
 
 
-def _handler(page: Page) -> type[BaseHTTPRequestHandler]:
+def _handler(page: Page, token: str | None) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         timeout = 10  # seconds; a scraper that sends nothing must not keep its thread
 
         def do_GET(self) -> None:
             if self.path.partition("?")[0] not in ("/metrics", "/"):
                 self.send_error(404)
+                return
+            if not admits(token, self.headers.get("Authorization", "")):
+                self.send_response(401)
+                self.send_header("WWW-Authenticate", "Bearer")
+                self.send_header("Content-Length", "0")
+                self.end_headers()
                 return
             body, content_type = page(self.headers.get("Accept", ""))
             self.send_response(200)

@@ -48,8 +48,12 @@ class FindRoute(Protocol):
 class Hooks(Protocol):
     """What the wrapper asks of whoever composed it."""
 
-    async def scrape(self, accept: str) -> tuple[bytes, str] | None:
-        """Return the body and content type of `/metrics`; None if the application serves that path itself."""
+    async def scrape(self, accept: str, authorization: str) -> tuple[bytes, str] | None:
+        """Return the body and content type of `/metrics`; None if the application serves that path itself.
+
+        Raises:
+            PermissionError: who asks may not see it.
+        """
         ...
 
     async def started(self) -> None:
@@ -179,7 +183,11 @@ class AsgiMiddleware:
 
     async def _unobserved(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == METRICS_PATH and scope["method"] in ("GET", "HEAD"):
-            scraped = await self._hooks.scrape(_header(scope, b"accept"))
+            try:
+                scraped = await self._hooks.scrape(_header(scope, b"accept"), _header(scope, b"authorization"))
+            except PermissionError:
+                await _refuse(send)
+                return
             if scraped is not None:
                 await _respond(send, *scraped)
                 return
@@ -205,6 +213,12 @@ async def _respond(send: Send, body: bytes, content_type: str) -> None:
     headers = [(b"content-type", content_type.encode()), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+async def _refuse(send: Send) -> None:
+    headers = [(b"www-authenticate", b"Bearer"), (b"content-length", b"0")]
+    await send({"type": "http.response.start", "status": 401, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
 
 
 def _header(scope: Scope, wanted: bytes) -> str:

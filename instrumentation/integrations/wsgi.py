@@ -20,8 +20,9 @@ Headers = list[tuple[str, str]]
 WSGIApp = Callable[[Environ, Any], Iterable[bytes]]
 FindWsgiRoute = Callable[[Environ], str | None]
 """Finds the full route template of a request, while its response starts; None if no route matched."""
-Scrape = Callable[[str], tuple[bytes, str] | None]
-"""Takes `Accept`, returns body and content type of `/metrics`; None if the application serves that path itself."""
+Scrape = Callable[[str, str], tuple[bytes, str] | None]
+"""Takes `Accept` and `Authorization`, returns body and content type of `/metrics`; None if the application serves that
+path itself. Raises PermissionError if who asks may not see it."""
 
 SCOPE_NAME = "instrumentation.wsgi"
 _OBSERVED = "instrumentation.wsgi"
@@ -88,7 +89,11 @@ class WsgiMiddleware:
 
     def _unobserved(self, environ: Environ, start_response: StartResponse, path: str) -> Iterable[bytes]:
         if path == METRICS_PATH and environ["REQUEST_METHOD"] in ("GET", "HEAD"):
-            scraped = self._scrape(environ.get("HTTP_ACCEPT", ""))
+            try:
+                scraped = self._scrape(environ.get("HTTP_ACCEPT", ""), environ.get("HTTP_AUTHORIZATION", ""))
+            except PermissionError:
+                start_response("401 Unauthorized", [("WWW-Authenticate", "Bearer"), ("Content-Length", "0")])
+                return [b""]
             if scraped is not None:
                 body, content_type = scraped
                 start_response("200 OK", [("Content-Type", content_type), ("Content-Length", str(len(body)))])

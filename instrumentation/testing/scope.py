@@ -28,6 +28,7 @@ _DEFAULTS: Mapping[str, object] = {
     "service_name": "test",
     "resource_attributes": {"service.instance.id": "test"},
     "log_format": "json",
+    "redact": False,  # a test is to see what is said, and not what redaction makes of it
     "metric_interval_seconds": 86_400.0,
 }
 
@@ -42,7 +43,8 @@ def capture(*, real_clock: bool = False, golden: Golden | None = None, **setting
     Args:
         real_clock: Take the times of records from the process' clock, not from one that stands still.
         golden: Where golden shapes are, for `assert_golden`.
-        settings: Fields of `Settings`; the environment is not read. Default: service `test`, lines as JSON.
+        settings: Fields of `Settings`; the environment is not read. Default: service `test`, lines as JSON, nothing
+            redacted.
 
     Raises:
         TypeError: there is no such setting, or it has the wrong type.

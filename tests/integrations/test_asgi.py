@@ -24,7 +24,7 @@ SERVER = 2
 class NoHooks:
     """A composition without `/metrics`."""
 
-    async def scrape(self, accept):
+    async def scrape(self, accept, authorization):
         return None
 
     async def started(self):

@@ -14,8 +14,10 @@ import pytest
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 from websockets.sync.client import connect
 
-from instrumentation.context import MAX_REQUEST_ID_BYTES
+from instrumentation.baggage import MAX_BAGGAGE_BYTES
+from instrumentation.context import MAX_REQUEST_ID_BYTES, MAX_TRACESTATE_BYTES
 from instrumentation.encode.otlp import MAX_VALUE_CHARACTERS
+from instrumentation.integrations.http import MAX_CALLER_BYTES
 from instrumentation.integrations.sql_statement import MAX_TEXT_CHARACTERS
 from instrumentation.settings import Settings
 from instrumentation.signals import series
@@ -296,7 +298,9 @@ def test_the_limits():
         "links of a span": settings.span_link_count_limit,
         "characters of an attribute or event": MAX_VALUE_CHARACTERS,
         "characters of a statement": MAX_TEXT_CHARACTERS,
-        "characters of a user agent": 256,
+        "characters of a user agent": MAX_CALLER_BYTES,
+        "bytes of baggage": MAX_BAGGAGE_BYTES,
+        "bytes of a tracestate": MAX_TRACESTATE_BYTES,
         "characters of a metric's label": series.MAX_VALUE_CHARACTERS,
         "series of an instrument": MAX_SERIES,
         "characters of a request ID": MAX_REQUEST_ID_BYTES,

@@ -172,7 +172,7 @@ def test_asyncpg(run, otlp_sink, postgres_port, plain):
     (work,) = [span for span in otlp_sink.records("traces") if span.name == "work"]
     ((_, query),) = [found for found in _by_scope(otlp_sink, "asyncpg") if "SELECT" in found[1].name]
     assert (query.trace_id, query.parent_span_id) == (work.trace_id, work.span_id)
-    assert plain(query.attributes)["db.statement"] == "SELECT 40 + 2"
+    assert plain(query.attributes)["db.statement"] == "SELECT ? + ?"
 
 
 def test_a_driver_below_sqlalchemy(run, otlp_sink, postgres_port):
