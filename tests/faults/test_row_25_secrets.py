@@ -26,7 +26,8 @@ async def orders(request: Request, body: dict = Body()):
     log.info("asked %s with %s", request.url, headers)
     log.warning("said", extra={"headers": headers, "password": body["password"], "query": f"token={body['token']}"})
     get_logger("told").info("logged in", authorization=headers["authorization"], who={"api_key": body["token"]})
-    _logs.get_logger("api").emit(LogRecord(body=f"password={body['password']}", attributes={"cookie": headers["cookie"]}))
+    record = LogRecord(body=f"password={body['password']}", attributes={"cookie": headers["cookie"]})
+    _logs.get_logger("api").emit(record)
     with span("charge", card_token=body["token"], url=str(request.url)) as charged:
         charged.set_attribute("http.request.header.authorization", headers["authorization"])
         charged.set_attribute("db.statement", f"SELECT * FROM users WHERE name = '{body['password']}'")
