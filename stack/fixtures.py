@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from stack.composed import Composed
     from stack.native import Backends
+    from stack.postgres import Postgres
     from stack.reader import Reader
 
 LOAD_RATE = 5.0
@@ -70,17 +71,39 @@ def stack_reader(stack: Backends) -> Iterator[Reader]:
 
 
 @pytest.fixture(scope="session")
-def stack_shop(stack: Backends, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
+def stack_databases() -> Iterator[Postgres | None]:
+    """PostgreSQL, where it is or can be installed; else none, and the shop has SQLite files."""
+    from stack.binary import MissingBinaryError  # noqa: PLC0415 as above
+    from stack.postgres import Postgres  # noqa: PLC0415
+
+    try:
+        server = Postgres()
+    except MissingBinaryError as error:
+        _skipped["postgresql"] = f"{error}. The shop's databases are SQLite files"
+        yield None
+        return
+    with server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def stack_shop(
+    stack: Backends, stack_databases: Postgres | None, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Shop]:
     """The shop, which sends to the stack; it has no load yet, and only customers named `declined...` are declined."""
     from shop.ports import LOOPBACK, free_ports  # noqa: PLC0415 as above
     from shop.runner import Plan, Shop  # noqa: PLC0415
 
+    from stack.postgres import SERVICES  # noqa: PLC0415
+
     pages = dict(zip(("orders", "notifications"), free_ports(2), strict=True))
-    environment = {
-        "payments": {"DECLINE_SHARE": "0"},
-        "inventory": {"STOCK_PIECES": "1000000"},
-        **{name: _page(port) for name, port in pages.items()},
+    environment: dict[str, dict[str, str]] = {
+        service: {"DATABASE_URL": stack_databases.url(service)} if stack_databases else {} for service in SERVICES
     }
+    environment["payments"]["DECLINE_SHARE"] = "0"
+    environment["inventory"]["STOCK_PIECES"] = "1000000"
+    for name, port in pages.items():
+        environment[name] |= _page(port)
     sending = {
         "OTEL_SDK_DISABLED": "false",
         "OTEL_EXPORTER_OTLP_ENDPOINT": stack.otlp_url,

@@ -2,56 +2,96 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
+import sqlite3
 import subprocess
 import tempfile
+from collections import defaultdict
+from contextlib import closing
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from shop.child import Child, stop_all
-from shop.ports import LOOPBACK, accepts, free_ports
+from shop.ports import LOOPBACK, free_ports
+
+from stack.binary import MissingBinaryError
 
 DATABASES = Path(__file__).parent.parent / "demo-services" / "databases.sql"
+SERVICES = ("gateway", "orders", "inventory", "payments", "notifications")
 START_SECONDS = 30.0
+INSTALL_SECONDS = 100.0
+_COLUMNS = """SELECT json_agg(json_build_array(table_name, column_name) ORDER BY ordinal_position)
+FROM information_schema.columns WHERE table_schema = 'public'"""
 
 
-def programs() -> Path | None:
-    """Return the folder of PostgreSQL's programs, if they are installed and can be run.
+def programs() -> Path:
+    """Return the folder of PostgreSQL's programs; where they are missing, root on Debian installs them.
 
-    It refuses to run as root; as root it is run as the user that Debian's package makes.
+    The server refuses to run as root; root runs it as the user that Debian's package makes.
+
+    Raises:
+        MissingBinaryError: They are not there and cannot be had.
     """
+    if not _installed() and os.getuid() == 0 and shutil.which("apt-get"):
+        command = ["apt-get", "install", "-y", "-q", "postgresql"]
+        subprocess.run(command, check=False, capture_output=True, timeout=INSTALL_SECONDS)
+    if not (folders := _installed()):
+        raise MissingBinaryError("PostgreSQL is not installed, and only root on Debian can: apt-get install postgresql")
+    return folders[-1]
+
+
+def _installed() -> list[Path]:
     folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    usable = [folder for folder in folders if (folder / "initdb").exists()]
-    return usable[-1] if usable and (os.getuid() != 0 or shutil.which("setpriv")) else None
+    return [folder for folder in folders if (folder / "initdb").exists()]
 
 
 class Postgres:
     """A running server: `with Postgres() as postgres: postgres.url("orders")`.
 
     Its data are in a directory of their own, which its user can reach, and are gone afterwards.
+
+    Attributes:
+        port: Where it listens, on loopback; its user `shop` needs no password.
+
+    Raises:
+        MissingBinaryError: It is not installed and cannot be.
     """
 
     def __init__(self) -> None:
-        folder = programs()
-        if folder is None:
-            raise FileNotFoundError("PostgreSQL is not installed")
-        self._programs = folder
-        self._port = free_ports(1)[0]
+        self._programs = folder = programs()
+        self.port = free_ports(1)[0]
         self._directory = Path(tempfile.mkdtemp(prefix="clew-postgres-"))
         self._user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.getuid() == 0 else []
         data = self._directory / "data"
-        command = [*self._user, str(folder / "postgres"), "-D", str(data), "-p", str(self._port)]
+        command = [*self._user, str(folder / "postgres"), "-D", str(data), "-p", str(self.port)]
         command += ["-k", str(self._directory), "-c", f"listen_addresses={LOOPBACK}", "-c", "fsync=off"]
         program = shutil.which(command[0]) or command[0]
         log = self._directory.with_suffix(".log")
-        self._child = Child(
-            "postgres", [program, *command[1:]], dict(os.environ), log, lambda _child: accepts(self._port)
-        )
+        self._child = Child("postgres", [program, *command[1:]], dict(os.environ), log, lambda _child: self._answers())
 
     def url(self, service: str) -> str:
         """Return the URL of a service's database, as SQLAlchemy writes it."""
-        return f"postgresql+asyncpg://shop@{LOOPBACK}:{self._port}/{service}"
+        return f"postgresql+asyncpg://shop@{LOOPBACK}:{self.port}/{service}"
+
+    def copy(self, directory: Path) -> dict[str, Path]:
+        """Copy each service's tables into a SQLite file, as `shop.invariants` reads them; return the files."""
+        files = {service: directory / f"{service}.db" for service in SERVICES}
+        for service, path in files.items():
+            path.unlink(missing_ok=True)
+            columns = defaultdict[str, list[str]](list)
+            for table, column in self._ask(service, _COLUMNS)[0]:
+                columns[table].append(column)
+            queries = [f"SELECT coalesce(json_agg(r), '[]') FROM {table} r" for table in columns]  # noqa: S608 its own
+            rows = self._ask(service, *queries)
+            with closing(sqlite3.connect(path)) as connection:
+                for (table, names), found in zip(columns.items(), rows, strict=True):
+                    connection.execute(f"CREATE TABLE {table} ({', '.join(names)})")
+                    marks = ", ".join(f":{name}" for name in names)
+                    connection.executemany(f"INSERT INTO {table} VALUES ({marks})", found)  # noqa: S608 likewise
+                connection.commit()
+        return files
 
     def __enter__(self) -> Self:
         if self._user:
@@ -60,7 +100,7 @@ class Postgres:
         self._child.start()
         try:
             self._child.wait_ready(START_SECONDS)
-            self._run("psql", "-h", LOOPBACK, "-p", str(self._port), "-U", "shop", "postgres", "-qf", str(DATABASES))
+            self._psql("postgres", "-qf", str(DATABASES))
         except BaseException:
             self.__exit__()
             raise
@@ -71,7 +111,27 @@ class Postgres:
         shutil.rmtree(self._directory)
         self._child.log_path.unlink(missing_ok=True)
 
-    def _run(self, program: str, *arguments: str) -> None:
-        # psql reads the file itself, which another user may not be allowed to.
+    def _answers(self) -> bool:
+        # It listens before it takes queries, so an open port says too little.
+        command = [self._programs / "pg_isready", "-q", "-h", LOOPBACK, "-p", str(self.port)]
+        return subprocess.run(command, check=False).returncode == 0
+
+    def _ask(self, service: str, *queries: str) -> list[Any]:
+        """Return the answers to queries that give one JSON value each."""
+        answer = self._psql(service, "-At", *(part for query in queries for part in ("-c", query)))
+        values, decoder, place = list[Any](), json.JSONDecoder(), 0
+        while place < len(answer):  # a value may be of several lines
+            value, end = decoder.raw_decode(answer, place)
+            values.append(value)
+            place = end + 1
+        return values
+
+    def _psql(self, database: str, *arguments: str) -> str:
+        place = ("-X", "-h", LOOPBACK, "-p", str(self.port), "-U", "shop", database)
+        return self._run("psql", *place, *arguments)
+
+    def _run(self, program: str, *arguments: str) -> str:
+        # psql reads files itself, which another user may not be allowed to.
         user = [] if program == "psql" else self._user
-        subprocess.run([*user, self._programs / program, *arguments], check=True, capture_output=True, cwd="/")
+        command = [*user, self._programs / program, *arguments]
+        return subprocess.run(command, check=True, capture_output=True, cwd="/", text=True).stdout

@@ -99,6 +99,12 @@ class Reader:
         result = self._ask("query", query=query)["result"]
         return [(series["metric"], [moment for moment, _ in series["values"]]) for series in result]
 
+    def point_count(self) -> int:
+        """Return how many data points of the last hour came from services: of a histogram its count stands for it."""
+        one_series_a_point = '{service_name!="", __name__!~".+_(bucket|sum)|target_info"}'
+        ((_, count),) = self.metrics(f"sum(count_over_time({one_series_a_point}[1h]))")
+        return int(count)
+
     def series(self, selector: str) -> list[dict[str, str]]:
         """Return the labels of the series of the last hour that a selector finds."""
         return self._ask("series", **{"match[]": selector}, **_last_hour())

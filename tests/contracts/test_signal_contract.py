@@ -5,11 +5,14 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 
 import instrumentation
 from instrumentation import semconv
+from instrumentation.encode.prometheus_name import label_name
 from mixin import names
 from mixin.contract.check import recorded, unresolved
+from mixin.contract.emitted import BY_LOKI
 from mixin.contract.place import places
 from mixin.metric import Metric
 
@@ -42,6 +45,17 @@ def test_without_a_metric_exactly_its_places_are_broken(emitted, metric):
     expected = mentioning(metric)
     assert expected
     assert sorted(set(broken(emitted.without(metric.name)))) == sorted(set(expected))
+
+
+def test_the_strict_list_has_every_attribute_that_is_emitted(emitted):
+    """With collector/strict.yaml nothing that the kit and the shop emit is removed."""
+    strict = yaml.safe_load((ROOT / "collector/strict.yaml").read_text())
+    allowed = set(strict["processors"]["redaction"]["allowed_keys"])
+    as_labels = {label_name(key) for key in allowed}
+    of_metrics = {label for values in emitted.metrics.values() for label in values} - {"le", "job", "instance"}
+    assert {key.partition(".")[2] for key in emitted.spans} - allowed == set()
+    assert emitted.logs.keys() - as_labels - set(BY_LOKI) == set()
+    assert of_metrics - as_labels == set()
 
 
 @pytest.mark.slow

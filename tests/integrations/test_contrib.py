@@ -4,11 +4,11 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
-import time
-from pathlib import Path
 
 import pytest
+
+from stack.binary import MissingBinaryError
+from stack.postgres import Postgres
 
 SERVICE_HEAD = """
 import asyncio, os, sys
@@ -21,16 +21,16 @@ print(telemetry.page("application/openmetrics-text")[0].decode())
 """
 
 
-def _program(name):
-    """Return the path of a server's program; root on Debian installs it, others are told how."""
-    path = f"{os.environ['PATH']}:/usr/lib/postgresql/15/bin:/usr/lib/postgresql/17/bin"
-    package = "redis-server" if name == "redis-server" else "postgresql"
-    found = shutil.which(name, path=path)
+def _redis():
+    """Return the path of Redis' server; root on Debian installs it, others are told how."""
+    found = shutil.which("redis-server")
     if found is None and os.geteuid() == 0 and shutil.which("apt-get"):
-        subprocess.run(["apt-get", "install", "-y", "-q", package], check=False, capture_output=True, timeout=100)
-        found = shutil.which(name, path=path)
+        subprocess.run(
+            ["apt-get", "install", "-y", "-q", "redis-server"], check=False, capture_output=True, timeout=100
+        )
+        found = shutil.which("redis-server")
     if found is None:
-        pytest.skip(f"{name} is not installed and only root on Debian can install it: apt-get install {package}")
+        pytest.skip("redis-server is not installed and only root on Debian can: apt-get install redis-server")
     return found
 
 
@@ -38,7 +38,7 @@ def _program(name):
 def redis_port(free_port_of_module, tmp_path_factory):
     """A Redis server of its own."""
     port, data = free_port_of_module(), tmp_path_factory.mktemp("redis")
-    command = [_program("redis-server"), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(data)]
+    command = [_redis(), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(data)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert any("Ready to accept connections" in line for line in process.stdout)
@@ -48,31 +48,14 @@ def redis_port(free_port_of_module, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def postgres_port(free_port_of_module):
-    """A PostgreSQL server of its own; it refuses to run as root, so root runs it as the user postgres."""
-    import pwd
-
-    port, folder = free_port_of_module(), tempfile.mkdtemp(prefix="clew-postgres-")
-    data, user = Path(folder, "data"), {}
-    if os.geteuid() == 0:
-        entry = pwd.getpwnam("postgres")
-        user = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-        os.chown(folder, entry.pw_uid, entry.pw_gid)
-    common = {"stdout": subprocess.DEVNULL, "stderr": subprocess.STDOUT, "cwd": folder, **user}
-    initdb = [_program("initdb"), "-D", str(data), "-U", "clew", "-A", "trust", "--no-sync"]
-    subprocess.run(initdb, check=True, **common)
-    command = [_program("postgres"), "-D", str(data), "-p", str(port), "-k", str(data), "-F", "-h", "127.0.0.1"]
-    with subprocess.Popen(command, **common) as process:
-        try:
-            deadline = time.monotonic() + 20
-            ready = [_program("pg_isready"), "-h", "127.0.0.1", "-p", str(port), "-q"]
-            while subprocess.run(ready, check=False).returncode and time.monotonic() < deadline:
-                time.sleep(0.05)
-            yield port
-        finally:
-            process.terminate()
-            process.wait(20)
-            shutil.rmtree(folder, ignore_errors=True)
+def postgres_port():
+    """A PostgreSQL server of its own."""
+    try:
+        server = Postgres()
+    except MissingBinaryError as error:
+        pytest.skip(str(error))
+    with server:
+        yield server.port
 
 
 @pytest.fixture(scope="module")
@@ -160,7 +143,7 @@ def test_asyncpg(run, otlp_sink, postgres_port, plain):
     import asyncpg
 
     async def main():
-        connection = await asyncpg.connect(host="127.0.0.1", port={postgres_port}, user="clew", database="postgres")
+        connection = await asyncpg.connect(host="127.0.0.1", port={postgres_port}, user="shop", database="postgres")
         with span("work"):
             assert await connection.fetchval("SELECT 40 + 2") == 42
         await connection.close()
@@ -185,7 +168,7 @@ def test_a_driver_below_sqlalchemy(run, otlp_sink, postgres_port):
     from sqlalchemy.ext.asyncio import create_async_engine
 
     async def main():
-        engine = create_async_engine("postgresql+asyncpg://clew@127.0.0.1:{postgres_port}/postgres")
+        engine = create_async_engine("postgresql+asyncpg://shop@127.0.0.1:{postgres_port}/postgres")
         with span("work"):
             async with engine.begin() as connection:
                 await connection.execute(text("CREATE TEMPORARY TABLE items (id INTEGER)"))
@@ -200,7 +183,7 @@ def test_a_driver_below_sqlalchemy(run, otlp_sink, postgres_port):
                 pass
         await engine.dispose()
         with span("alone"):
-            connection = await asyncpg.connect(host="127.0.0.1", port={postgres_port}, user="clew", database="postgres")
+            connection = await asyncpg.connect(host="127.0.0.1", port={postgres_port}, user="shop", database="postgres")
             assert await connection.fetchval("SELECT 40 + 2") == 42
             await connection.close()
 
