@@ -72,6 +72,7 @@ def test_errors_slow_ones_and_a_share_are_kept(start_collector, otlp_sink, plain
     otlp_sink.wait_for(lambda: sum(kept(otlp_sink).values()) >= sum(expected.values()), 30)
     otlp_sink.wait_for(lambda: counted(otlp_sink, plain) == all_counted, 30)
     assert kept(otlp_sink) == expected
-    (durations,) = [m for m in otlp_sink.records("metrics") if m.name == "traces.spanmetrics.duration"][-1:]
-    assert durations.unit == "s"
-    assert any(point.exemplars for point in durations.histogram.data_points)
+    durations = [metric for metric in otlp_sink.records("metrics") if metric.name == "traces.spanmetrics.duration"]
+    assert {metric.unit for metric in durations} == {"s"}
+    points = [point for metric in durations for point in metric.histogram.data_points]
+    assert {exemplar.trace_id[0] for point in points for exemplar in point.exemplars} == {USUAL, SLOW, FAILED}
