@@ -13,6 +13,7 @@ from instrumentation import get_logger
 from shop.contracts.events import Event, OrderCreated, ReleaseStock, StockRejected, StockReleased, StockReserved
 from shop.inventory.business import decided
 from shop.inventory.tables import CATALOGUE, decisions, inbox, outbox, products, reservations
+from shop.reliability.database import take_turn
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -41,6 +42,7 @@ class Warehouse:
     async def stock_catalogue(self, pieces: int) -> None:
         """Add the products of the catalogue that are missing, with `pieces` of each."""
         async with self._database.write() as connection:
+            await take_turn(connection, "catalogue")
             known = set((await connection.execute(select(products.c.sku))).scalars())
             missing = [
                 {"sku": sku, "name": name, "price_cents": price_cents, "stock": pieces, "received": pieces}
@@ -116,8 +118,9 @@ async def _decide(connection: AsyncConnection, event: OrderCreated) -> Event:
 
 
 async def _short(connection: AsyncConnection, wanted: Counter[str]) -> list[str]:
-    query = select(products.c.sku, products.c.stock).where(products.c.sku.in_(wanted)).with_for_update()
-    stock = {sku: pieces for sku, pieces in await connection.execute(query)}  # noqa: C416 - rows are no pairs to dict()
+    query = select(products.c.sku, products.c.stock).where(products.c.sku.in_(wanted))
+    locked = query.order_by(products.c.sku).with_for_update()  # in one order, so that no two wait for each other
+    stock = {sku: pieces for sku, pieces in await connection.execute(locked)}  # noqa: C416 - rows are no pairs to dict()
     return sorted(sku for sku, quantity in wanted.items() if stock.get(sku, 0) < quantity)
 
 
@@ -131,7 +134,8 @@ async def _take(connection: AsyncConnection, order_id: str, wanted: Iterable[tup
 
 async def _put_back(connection: AsyncConnection, order_id: str) -> None:
     mine = reservations.c.order_id == order_id
-    taken = await connection.execute(select(reservations.c.sku, reservations.c.quantity).where(mine))
+    query = select(reservations.c.sku, reservations.c.quantity).where(mine)
+    taken = await connection.execute(query.order_by(reservations.c.sku))
     for sku, quantity in taken.all():
         more = {"stock": products.c.stock + quantity}
         await connection.execute(update(products).where(products.c.sku == sku).values(more))

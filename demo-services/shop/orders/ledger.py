@@ -15,6 +15,7 @@ from shop.contracts.events import Event, Line, OrderCancelled, OrderConfirmed, O
 from shop.orders import business
 from shop.orders.saga import FIRST_STEP, Command, State, Transition, Trigger, transition
 from shop.orders.tables import inbox, orders, outbox, steps
+from shop.reliability.database import take_turn
 from shop.reliability.outbox import resumed
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Ledger:
     async def create(self, order_id: str, customer_id: str, lines: Sequence[Line]) -> Order:
         """Store an order and start its saga; return the stored one if the id is known."""
         async with self._database.write() as connection:
+            await take_turn(connection, f"order {order_id}")
             known = await _find(connection, order_id)
             if known is not None:
                 return known
@@ -107,7 +109,7 @@ class Ledger:
             headers = await outbox.origin(connection, order_id)
         with resumed(headers), span("saga.timed_out"):
             async with self._database.write() as connection:
-                deadline = select(orders.c.deadline_ns).where(orders.c.order_id == order_id)
+                deadline = select(orders.c.deadline_ns).where(orders.c.order_id == order_id).with_for_update()
                 if (await connection.execute(deadline)).scalar_one() >= now_ns:
                     return
                 move = await self._move(connection, order_id, Trigger.TIMED_OUT, "a step timed out")
@@ -148,7 +150,8 @@ class Ledger:
     async def _move(
         self, connection: AsyncConnection, order_id: str, trigger: Trigger, reason: str
     ) -> Transition | None:
-        order = await _find(connection, order_id)
+        # Locked: another event of the order may be in another transaction now, and each must see what the other made.
+        order = await _find(connection, order_id, lock=True)
         move = transition(order.state, trigger) if order else None
         if order is None or move is None:
             return None
@@ -174,8 +177,9 @@ class Ledger:
         return time.time_ns() + self._step_timeout_ns
 
 
-async def _find(connection: AsyncConnection, order_id: str) -> Order | None:
-    row = (await connection.execute(select(orders).where(orders.c.order_id == order_id))).first()
+async def _find(connection: AsyncConnection, order_id: str, *, lock: bool = False) -> Order | None:
+    query = select(orders).where(orders.c.order_id == order_id)
+    row = (await connection.execute(query.with_for_update() if lock else query)).first()
     return _order(row) if row else None
 
 

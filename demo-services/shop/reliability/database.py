@@ -54,9 +54,8 @@ class Database:
     async def open(self) -> None:
         """Create the tables that are missing."""
         async with self.write() as connection:
-            if self._engine.dialect.name == "postgresql":
-                # Replicas start together, and IF NOT EXISTS does not keep two from making the same table.
-                await connection.execute(text("SELECT pg_advisory_xact_lock(1)"))
+            # Replicas start together, and IF NOT EXISTS does not keep two from making the same table.
+            await take_turn(connection, "tables")
             await connection.run_sync(self._metadata.create_all)
 
     async def close(self) -> None:
@@ -91,6 +90,16 @@ class Database:
 
     async def __aexit__(self, *_exc: object) -> None:
         await self.close()
+
+
+async def take_turn(connection: AsyncConnection, name: str) -> None:
+    """Wait until no other transaction has the turn of that name, and keep it until this one ends.
+
+    For what reads, and inserts if there is nothing: a row that is not there cannot be locked. On SQLite a transaction
+    of `Database.write` has every turn, as there is one at a time.
+    """
+    if connection.dialect.name == "postgresql":
+        await connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:name, 0))"), {"name": name})
 
 
 def after_commit(connection: AsyncConnection, tell: Callable[[], None]) -> None:

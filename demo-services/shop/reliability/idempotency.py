@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import BigInteger, Column, MetaData, String, Table, Text, delete, insert, select
 
 from instrumentation.patterns import Idempotency as IdempotencyTelemetry
-from shop.reliability.database import after_commit
+from shop.reliability.database import after_commit, take_turn
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -67,6 +67,7 @@ class IdempotencyKeys:
         Raises:
             KeyReusedError: the key belongs to a request with another fingerprint.
         """
+        await take_turn(connection, f"idempotency key {key}")
         known = await self.find(connection, key, fingerprint)
         if known is not None:
             return known
