@@ -16,7 +16,7 @@ from instrumentation.export.otlp_http import OtlpHttpExporter
 from instrumentation.pipeline import ledger_metrics
 from instrumentation.pipeline.flusher import Flusher
 from instrumentation.pipeline.lane import Lane, Route
-from instrumentation.pipeline.ledger import Books, Ledger
+from instrumentation.pipeline.ledger import Account, Books, Ledger
 from instrumentation.pipeline.lines import LineWriter
 from instrumentation.pipeline.metric_lane import MetricLane
 from instrumentation.pipeline.queue import Budget, RecordQueue
@@ -69,6 +69,21 @@ class Discard:
         """Forget a record."""
 
 
+class Orphans:
+    """Takes spans that a forked child ends although its parent started them: the parent ends and sends its own copy."""
+
+    def __init__(self, account: Account) -> None:
+        self._account = account
+
+    def add(self, scope: bytes, record: bytes) -> None:
+        """Count a span as dropped `fork`."""
+        self._account.drop("fork")
+
+    def defer(self, encode: Encode, parts: Parts, size: int) -> None:
+        """Count a span as dropped `fork`."""
+        self._account.drop("fork")
+
+
 class Outlets(NamedTuple):
     """What stands in for the network and stdout, in tests.
 
@@ -94,6 +109,7 @@ class Exports:
     Attributes:
         traces: Takes spans.
         logs: Takes log records; None if they are not exported.
+        orphans: Takes spans of a forked child that its parent started.
         lines: Takes log lines for stdout.
     """
 
@@ -109,13 +125,16 @@ class Exports:
         self._store = store
         self._identity = identity
         self._diagnostics = diagnostics
+        self._has_reported = False
         self._ledger = Ledger()
+        self._ledger.after_fork(store.forget_parent)
         ledger_metrics.register(store, self._ledger)
         ledger_metrics.register_overflow(store)
         self._budget = Budget(settings.max_buffer_bytes)
         self._lanes: list[Lane] = []
         traces = self._record_lane("traces", settings.traces)
         self.traces: Sink = Discard() if traces is None else traces
+        self.orphans: Sink = Discard() if traces is None else Orphans(self._ledger.account("traces"))
         self.logs: Sink | None = self._record_lane("logs", settings.logs)
         if OTLP in settings.metrics.exporters:
             route = self._route("metrics", settings.metrics)
@@ -136,6 +155,21 @@ class Exports:
         deadline = monotonic() + timeout_seconds
         sent = self._flusher.shutdown(timeout_seconds)
         return self.lines.shutdown(max(0.1, deadline - monotonic())) and sent
+
+    def abandon(self) -> None:
+        """Wait for nothing more: count what is left as dropped `shutdown`."""
+        self._flusher.abandon()
+        self.lines.shutdown(0.0)
+
+    def after_fork(self, begin_anew: Callable[[], None]) -> None:
+        """Call `begin_anew` in each forked child, after the pipeline has begun anew."""
+        self._ledger.after_fork(begin_anew)
+
+    def report_losses(self) -> None:
+        """Write one line on what became of all records, if some were lost or are left; but once."""
+        if not self._has_reported and (text := self.books().losses()):
+            self._has_reported = True
+            self._diagnostics.always(f"at exit: {text}")
 
     def books(self) -> Books:
         """Return what became of every record so far."""

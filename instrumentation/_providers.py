@@ -38,6 +38,12 @@ def point_at(spans: SpanSettings | None, store: MetricStore | None, logs: LogEmi
     METERS.rebind()
 
 
+def succeed(before: SpanSettings, after: SpanSettings) -> None:
+    """Make tracers that write to `before` write to `after`."""
+    if TRACERS.target is before:
+        TRACERS.target = after
+
+
 def claim(diagnostics: Diagnostics, propagators: tuple[str, ...]) -> None:
     """Become OpenTelemetry's global providers and propagator; beside one that is set already, say so and work on.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from instrumentation import _libraries, _providers
 from instrumentation._applications import Applications, application
-from instrumentation._exit import at_exit
+from instrumentation._exit import Doors
 from instrumentation._exports import Discard, Exports, Identity, Outlets
 from instrumentation.diagnostics import Diagnostics
 from instrumentation.export import scrape
@@ -33,6 +33,9 @@ from instrumentation.signals.span import SpanSettings
 if TYPE_CHECKING:
     from instrumentation.sdk.plug import Plugs
 
+HASTE_SECONDS = 0.25
+"""Longest time that SIGTERM holds up a server which goes on answering."""
+
 _active: list["Telemetry"] = []
 """The one set-up of this process, if it is on: OpenTelemetry's globals allow no second."""
 
@@ -51,6 +54,7 @@ class Telemetry:
             self._diagnostics.always(warning)
         self._undos: list[Callable[[], None]] = []
         self._stop_by: float | None = None
+        self._scrape_server: scrape.ScrapeServer | None = None
         self._store = MetricStore()
         self._identity = Identity(settings, self._detected())
         self._exports = Exports(settings, self._store, self._identity, self._diagnostics, outlets)
@@ -59,6 +63,7 @@ class Telemetry:
         self._signals = self._make_signals()
         self._applications = Applications(self, self._diagnostics.line)
         self._wire()
+        self._exports.after_fork(self._forget_parent)
 
     def asgi(self, app: ASGIApp) -> ASGIApp:
         """Wrap a plain ASGI application; its routes are unknown, so metrics and spans have no `http.route`."""
@@ -230,28 +235,53 @@ class Telemetry:
             contrib.install(when_imported)
         # Else FastAPI's own telemetry would feed our providers.
         self._applications.wrap_fastapi_when_called()
-        self._undos.append(at_exit(self._shutdown_at_exit))
+        self._doors = Doors(self._leave, self._hasten)
+        self._undos.append(self._doors.undo)
         if "prometheus" in self.settings.metrics.exporters:
             self._serve_metrics()
 
     def flush_before_exit(self) -> None:
         """Deliver what is queued when a server is about to stop; the shutdown that follows shares the deadline."""
         self.flush(self._seconds_left())
+        if self._doors.is_ending:  # the server may end the process by a signal's default handler: no door comes after
+            self._exports.report_losses()
 
     def _seconds_left(self) -> float:
-        """Return what is left of `CLEW_SHUTDOWN_TIMEOUT` since the process began to stop, at least 0.1."""
+        """Return what is left of `CLEW_SHUTDOWN_TIMEOUT` since the process began to stop, at least 0.1.
+
+        A tenth of it is the interpreter's own, so that the process ends within the time as a whole.
+        """
         now = monotonic()
         if self._stop_by is None:
-            self._stop_by = now + self.settings.shutdown_seconds
+            self._stop_by = now + 0.9 * self.settings.shutdown_seconds
         return max(0.1, self._stop_by - now)
 
-    def _shutdown_at_exit(self) -> None:
-        self.shutdown()
+    def _leave(self) -> None:
+        """Shut down and say what was lost; a second Ctrl-C ends the wait."""
+        try:
+            self.shutdown()
+        except KeyboardInterrupt:
+            self._exports.abandon()
+        self._exports.report_losses()
+
+    def _hasten(self) -> None:
+        self.flush(min(HASTE_SECONDS, self.settings.shutdown_seconds / 20))
+
+    def _forget_parent(self) -> None:
+        """Begin anew in a forked child; the pipeline does so by itself."""
+        self._stop_by = None
+        self._doors.forget_parent()
+        self._process.forget_parent()
+        spans, self._spans = self._spans, self._spans.succeed(self._exports.orphans)
+        _providers.succeed(spans, self._spans)
+        if self._scrape_server is not None:
+            self._scrape_server.forget_parent()
 
     def _serve_metrics(self) -> None:
         host, port = self.settings.prometheus_host, self.settings.prometheus_port
         server = scrape.serve(host, port, self.page, self._diagnostics.always, self.settings.metrics_token)
         if server is not None:
+            self._scrape_server = server
             self._undos.append(server.shutdown)
 
     def shows_metrics(self, serves_metrics: Callable[[], bool], authorization: str) -> bool:
@@ -271,8 +301,9 @@ class Telemetry:
         return scrape.render(self._store, self._identity.attributes(), accept)
 
     def server_started(self) -> None:
-        """Watch the event loop that runs now."""
+        """Watch the event loop that runs now, and SIGTERM if the server has set a handler of its own."""
         self._stop_by = None
+        self._doors.chain_sigterm()
         self._process.start_loop_monitor()
 
 

@@ -1,5 +1,6 @@
 """The scrape exit: the store and the user's own prometheus_client metrics on one page, each name once."""
 
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from hmac import compare_digest
@@ -23,6 +24,37 @@ Page = Callable[[str], tuple[bytes, str]]
 
 _rendering = threading.local()
 _client_openmetrics = cast("Callable[[object], bytes]", openmetrics_exposition.generate_latest)  # untyped there
+
+
+class _Registries:
+    """Keeps the process from forking while we read a prometheus_client registry, whose locks no child could open.
+
+    A fork waits half a second at most; a child of a longer reading must leave the registry alone.
+
+    Attributes:
+        lock: Held while a registry is read; reentrant, because a collector of the user's may fork.
+        usable: Whether registries can be read in this process.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.usable = True
+        self._is_held = False
+        os.register_at_fork(before=self._before, after_in_parent=self._in_parent, after_in_child=self._in_child)
+
+    def _before(self) -> None:
+        self._is_held = self.lock.acquire(timeout=0.5)
+
+    def _in_parent(self) -> None:
+        if self._is_held:
+            self.lock.release()
+
+    def _in_child(self) -> None:
+        self.usable = self.usable and self._is_held
+        self.lock = threading.RLock()
+
+
+_registries = _Registries()
 
 
 class StoreCollector(Collector):
@@ -100,8 +132,12 @@ def foreign_families(store: MetricStore, registry: CollectorRegistry | None = RE
 def _foreign(ours: list[openmetrics.PrometheusFamily], registry: CollectorRegistry | None, warn: Warn) -> list[Metric]:
     taken = {family.name for family in ours} | {"target"}
     found: list[Metric] = []
+    if not _registries.usable:
+        warn("prometheus_client's registry was in use when this process was forked: its metrics are left out")
+        return found
     _rendering.active = True
     try:
+        _registries.lock.acquire()
         for metric in registry.collect() if registry else ():
             if metric.name not in taken:
                 taken.add(metric.name)
@@ -109,6 +145,7 @@ def _foreign(ours: list[openmetrics.PrometheusFamily], registry: CollectorRegist
     except Exception as error:  # a collector of the user's: what came before it is still shown
         warn(f"a prometheus_client collector failed: {error!r}")
     finally:
+        _registries.lock.release()
         _rendering.active = False
     return found
 
@@ -159,12 +196,19 @@ class ScrapeServer:
 
     def __init__(self, server: ThreadingHTTPServer) -> None:
         self._server = server
+        self._pid = os.getpid()
         self.port = int(server.server_address[1])
         self._thread = threading.Thread(target=server.serve_forever, name="clew-scrape", daemon=True)
         self._thread.start()
 
+    def forget_parent(self) -> None:
+        """Close a forked child's copy of the port, at which nobody would answer."""
+        self._server.socket.close()
+
     def shutdown(self) -> None:
         """Close the port."""
+        if os.getpid() != self._pid:
+            return
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

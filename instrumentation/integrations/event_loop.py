@@ -55,6 +55,10 @@ class LoopMonitor:
         if timer is not None:
             timer.cancel()
 
+    def forget_parent(self) -> None:
+        """Let go of the loop of a forked child's parent, which looks as if it still ran here."""
+        self._timer = self._loop = None
+
     def delay_max(self) -> Values:
         """Return the longest delay of the last windows in seconds, a block that still lasts included."""
         loop = self._loop

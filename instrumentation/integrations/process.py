@@ -78,6 +78,11 @@ class ProcessMetrics:
         if self.monitor is not None:
             self.monitor.start(loop or asyncio.get_running_loop())
 
+    def forget_parent(self) -> None:
+        """Let go of the event loop in a forked child, which does not run it."""
+        if self.monitor is not None:
+            self.monitor.forget_parent()
+
     def undo(self) -> None:
         """Take all readings out of the store and stop watching the loop."""
         if self.monitor is not None:

@@ -13,6 +13,7 @@ pending, and its duration is the wait. What goes back is told by events. The res
 Source: https://opentelemetry.io/docs/specs/semconv/db/database-metrics/#connection-pools (development).
 """
 
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
@@ -135,6 +136,10 @@ class _Watch:
         name, text = semconv.DB_CLIENT_CONNECTION_USE_TIME, "Time from taking a connection to giving it back."
         self.use = store.histogram(name, unit="s", description=text, boundaries=BOUNDARIES_SECONDS).cell(labels)
         self._counted = 0
+        self.forget_parent()
+
+    def forget_parent(self) -> None:
+        """Make a lock of a forked child's own."""
         self._lock = Lock()
 
     def count(self, change: int) -> None:
@@ -185,9 +190,14 @@ class _Pools:
         # By dialect, since engines with other execution options share it and the pool.
         self._watches: WeakKeyDictionary[Dialect, _Watch] = WeakKeyDictionary()
         self._undos: list[Callable[[], None]] = []
+        os.register_at_fork(after_in_child=self._forget_parent)
         self._observe(semconv.DB_CLIENT_CONNECTION_COUNT, "Connections in the pool, by state.", self._states)
         for name, text, reading in _LIMITS:
             self._observe(name, text, lambda reading=reading: self._values(reading))
+
+    def _forget_parent(self) -> None:
+        for watch in list(self._watches.values()):
+            watch.forget_parent()
 
     def watch(self, engine: Engine) -> _Watch | None:
         """Return the watch of an engine's pool; None if none can be made."""

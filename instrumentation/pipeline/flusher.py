@@ -95,7 +95,7 @@ class Flusher:
         # The thread stops a little early, so that it can settle its books before the caller does.
         drain = self._last = _Drain(deadline - min(0.1, timeout_seconds / 10), last=True)
         self._ask(drain, timeout_seconds)
-        self._abandon()
+        self.abandon()
         drain.done.set()
         return drain.complete
 
@@ -109,7 +109,7 @@ class Flusher:
                 lane.route.exporter.close()
         drain.done.wait(max(0.0, end - time.monotonic()))
 
-    def _abandon(self) -> None:
+    def abandon(self) -> None:
         """Close the books: refuse new records and count all that is left."""
         self._budget.close()
         for lane in self._lanes:

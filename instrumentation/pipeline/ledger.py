@@ -31,6 +31,16 @@ class SignalBooks:
     queued: int
     dropped: Mapping[Reason, int]
 
+    @property
+    def inherited(self) -> int:
+        """Records of a parent process, which sends them itself."""
+        return self.dropped["fork"]
+
+    def text(self) -> str:
+        """Return the books as a sum, without what is 0."""
+        parts = {"delivered": self.delivered, "queued": self.queued, **self.dropped}
+        return f"{self.accepted} = " + " + ".join(f"{count} {name}" for name, count in parts.items() if count)
+
 
 @dataclass(frozen=True, slots=True)
 class Books:
@@ -41,6 +51,12 @@ class Books:
     def as_dict(self) -> dict[str, Any]:
         """Return plain dicts by signal, as JSON takes them."""
         return {signal: asdict(books) for signal, books in self.signals.items()}
+
+    def losses(self) -> str:
+        """Say what became of all records, for people; nothing if all were delivered."""
+        told = [f"{signal} {books.text()}" for signal, books in self.signals.items() if books.accepted]
+        lost = [books for books in self.signals.values() if books.accepted - books.inherited > books.delivered]
+        return "; ".join(told) if lost else ""
 
 
 def _nothing() -> int:

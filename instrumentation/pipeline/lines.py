@@ -120,6 +120,7 @@ class LineWriter:
     def _forget_parent(self) -> None:
         self._queue.forget_parent()
         self._budget.reset()
+        self._closed = False
         self._hurry, self._empty = Doorbell(), Event()
         self._thread = None
 

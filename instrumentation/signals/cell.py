@@ -60,6 +60,13 @@ class HistogramCell:
             self.attributes, self.start_unix_ns, self._boundaries, counts, total, tuple(self._exemplars)
         )
 
+    def forget_parent(self) -> None:
+        """Count from nothing in a forked child."""
+        self.start_unix_ns = time_ns()
+        self._counts[:] = [0] * len(self._counts)
+        self._exemplars[:] = [None] * len(self._exemplars)
+        self._sum = 0.0
+
 
 class CounterCell:
     """One series of a monotonic counter."""
@@ -90,6 +97,12 @@ class CounterCell:
         """Copy the series."""
         return NumberPoint(self.attributes, self.start_unix_ns, self._value, self._exemplar)
 
+    def forget_parent(self) -> None:
+        """Count from nothing in a forked child."""
+        self.start_unix_ns = time_ns()
+        self._value = 0
+        self._exemplar = None
+
 
 class UpDownCounterCell:
     """One series of a sum that may fall."""
@@ -108,6 +121,11 @@ class UpDownCounterCell:
     def point(self) -> NumberPoint:
         """Copy the series."""
         return NumberPoint(self.attributes, self.start_unix_ns, self._value)
+
+    def forget_parent(self) -> None:
+        """Count from nothing in a forked child."""
+        self.start_unix_ns = time_ns()
+        self._value = 0
 
 
 class GaugeCell:
@@ -128,6 +146,9 @@ class GaugeCell:
         value = self._value
         return None if value is None else NumberPoint(self.attributes, 0, value)
 
+    def forget_parent(self) -> None:
+        """Keep the value in a forked child: it is no count."""
+
 
 class LockedHistogramCell(HistogramCell):
     """A histogram's series for interpreters that run threads in parallel."""
@@ -137,6 +158,11 @@ class LockedHistogramCell(HistogramCell):
     def __init__(self, attributes: Attributes, boundaries: Sequence[float]) -> None:
         super().__init__(attributes, boundaries)
         self._lock = Lock()
+
+    @override
+    def forget_parent(self) -> None:
+        self._lock = Lock()
+        super().forget_parent()
 
     @override
     def observe(self, value: float, trace_id: bytes = b"", span_id: bytes = b"", unix_ns: int = 0) -> None:
@@ -159,6 +185,11 @@ class LockedCounterCell(CounterCell):
         self._lock = Lock()
 
     @override
+    def forget_parent(self) -> None:
+        self._lock = Lock()
+        super().forget_parent()
+
+    @override
     def add(self, amount: float = 1, trace_id: bytes = b"", span_id: bytes = b"") -> None:
         with self._lock:
             super().add(amount, trace_id, span_id)
@@ -172,6 +203,11 @@ class LockedUpDownCounterCell(UpDownCounterCell):
     def __init__(self, attributes: Attributes) -> None:
         super().__init__(attributes)
         self._lock = Lock()
+
+    @override
+    def forget_parent(self) -> None:
+        self._lock = Lock()
+        super().forget_parent()
 
     @override
     def add(self, amount: float = 1) -> None:

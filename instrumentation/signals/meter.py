@@ -4,6 +4,7 @@ One provider is installed for good, because the API lets the global be set once;
 """
 
 import math
+import os
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from threading import Lock
@@ -269,6 +270,10 @@ class StoreMeterProvider(metrics.MeterProvider):
     def __init__(self, store_ref: StoreRef) -> None:
         self.ref = store_ref
         self._observables: list[_Bound[metric.Observable]] = []
+        self._lock = Lock()
+        os.register_at_fork(after_in_child=self._new_lock)
+
+    def _new_lock(self) -> None:
         self._lock = Lock()
 
     @override

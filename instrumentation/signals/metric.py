@@ -60,6 +60,8 @@ Warn = Callable[[str], None]
 class _Cell(Protocol):
     def point(self) -> Point | None: ...
 
+    def forget_parent(self) -> None: ...
+
 
 CellT = TypeVar("CellT", bound=_Cell)
 
@@ -110,6 +112,12 @@ class Instrument(Generic[CellT]):
         points = [cell.point() for cell in list(self._cells.values())]
         return replace(self.identity, points=[point for point in points if point is not None])
 
+    def forget_parent(self) -> None:
+        """Count from nothing in a forked child: what was counted before is its parent's."""
+        self._lock = Lock()
+        for cell in self._cells.values():
+            cell.forget_parent()
+
 
 class Histogram(Instrument[HistogramCell]):
     """A distribution in buckets.
@@ -151,6 +159,10 @@ class Observable:
         """Ask this callback no longer."""
         if callback in self._callbacks:
             self._callbacks.remove(callback)
+
+    def forget_parent(self) -> None:
+        """Begin in a forked child; the values are the callbacks' own."""
+        self._start_unix_ns = time_ns() if self._start_unix_ns else 0
 
     def family(self) -> Family:
         """Ask all callbacks; of two values for the same attributes the later one stands."""
@@ -282,6 +294,12 @@ class MetricStore:
     def overflowed(self) -> int:
         """Return how many look-ups of all instruments got an overflow series."""
         return sum(instrument.overflowed for instrument in list(self._instruments.values()))
+
+    def forget_parent(self) -> None:
+        """Count from nothing in a forked child, with a lock of its own. A gauge keeps its value, which is no count."""
+        self._lock = Lock()
+        for instrument in self._instruments.values():
+            instrument.forget_parent()
 
     def _register(self, identity: Family, fresh: RegisteredT) -> RegisteredT:
         with self._lock:

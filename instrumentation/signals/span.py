@@ -8,6 +8,7 @@ import inspect
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import Token
+from copy import copy
 from time import perf_counter_ns, time_ns
 from types import TracebackType
 from typing import Any, ParamSpec, Self, TypeVar, cast
@@ -85,6 +86,12 @@ class SpanSettings:
         self.max_events = max_events
         self.max_links = max_links
         self.max_value_characters = max_value_characters
+
+    def succeed(self, orphans: Sink) -> "SpanSettings":
+        """Return the same for a forked child; what was started with this, which the parent ends, goes to `orphans`."""
+        heir = copy(self)
+        self.sink = orphans
+        return heir
 
 
 class Details:
