@@ -13,6 +13,7 @@ from instrumentation._exit import Doors
 from instrumentation._exports import Discard, Exports, Identity, Outlets
 from instrumentation.diagnostics import Diagnostics
 from instrumentation.export import scrape
+from instrumentation.export.workers import Workers
 from instrumentation.guard import Guard
 from instrumentation.importing import when_imported
 from instrumentation.integrations import process
@@ -58,12 +59,14 @@ class Telemetry:
         self._store = MetricStore()
         self._identity = Identity(settings, self._detected())
         self._exports = Exports(settings, self._store, self._identity, self._diagnostics, outlets)
+        self._workers: Workers | None = None
         self._guard = Guard(self._diagnostics)
         self._plugs = self._plug_in()
         self._signals = self._make_signals()
         self._applications = Applications(self, self._diagnostics.line)
         self._wire()
         self._exports.after_fork(self._forget_parent)
+        self._workers = self._among_workers()
 
     def asgi(self, app: ASGIApp) -> ASGIApp:
         """Wrap a plain ASGI application; its routes are unknown, so metrics and spans have no `http.route`."""
@@ -107,6 +110,8 @@ class Telemetry:
         """Give every library, logger and application back as it was, then shut down."""
         self.unwire()
         self.shutdown()
+        if self._workers is not None:
+            self._workers.leave()
 
     def unwire(self) -> list[object]:
         """Give every library, logger and application back as it was, but deliver on; return the applications."""
@@ -190,6 +195,14 @@ class Telemetry:
         _providers.point_at(spans, self._store, logs)
         return Signals(settings, _providers.TRACERS, self._store, logs, self._guard)
 
+    def _among_workers(self) -> Workers | None:
+        if not self.settings.worker_metrics:
+            return None
+        service = str(self._identity.attributes()["service.name"])
+        workers = Workers(service, self._exports.families, self._diagnostics)
+        workers.join()
+        return workers
+
     def _plug_in(self) -> "Plugs | None":
         """Import OpenTelemetry's SDK if something of it is used; else it stays out of the process."""
         if not self.settings.uses_sdk:
@@ -243,6 +256,7 @@ class Telemetry:
     def flush_before_exit(self) -> None:
         """Deliver what is queued when a server is about to stop; the shutdown that follows shares the deadline."""
         self.flush(self._seconds_left())
+        self._publish()
         if self._doors.is_ending:  # the server may end the process by a signal's default handler: no door comes after
             self._exports.report_losses()
 
@@ -262,7 +276,13 @@ class Telemetry:
             self.shutdown()
         except KeyboardInterrupt:
             self._exports.abandon()
+        self._publish()
         self._exports.report_losses()
+
+    def _publish(self) -> None:
+        """Leave the last counts for the other workers to show."""
+        if self._workers is not None:
+            self._workers.publish()
 
     def _hasten(self) -> None:
         self.flush(min(HASTE_SECONDS, self.settings.shutdown_seconds / 20))
@@ -274,6 +294,12 @@ class Telemetry:
         self._process.forget_parent()
         spans, self._spans = self._spans, self._spans.succeed(self._exports.orphans)
         _providers.succeed(spans, self._spans)
+        if self._workers is not None:
+            self._workers.forget_parent(self._close_scrape_server)  # by whose socket it finds the others
+        else:
+            self._close_scrape_server()
+
+    def _close_scrape_server(self) -> None:
         if self._scrape_server is not None:
             self._scrape_server.forget_parent()
 
@@ -298,12 +324,18 @@ class Telemetry:
 
     def page(self, accept: str) -> tuple[bytes, str]:
         """Render `/metrics`: body and content type."""
-        return scrape.render(self._store, self._identity.attributes(), accept)
+        attributes = self._identity.attributes()
+        workers = None if self._workers is None else self._workers.families()
+        if workers is not None:
+            return scrape.render_combined(workers, attributes, accept)
+        return scrape.render(self._store, attributes, accept)
 
     def server_started(self) -> None:
         """Watch the event loop that runs now, and SIGTERM if the server has set a handler of its own."""
         self._stop_by = None
         self._doors.chain_sigterm()
+        if self._workers is not None:
+            self._workers.join()
         self._process.start_loop_monitor()
 
 
@@ -338,6 +370,7 @@ class _Off(Telemetry):
     def __init__(self, settings: Settings) -> None:  # pyright: ignore[reportMissingSuperCall] there is nothing to set up
         self.settings = settings
         self._undos = []
+        self._workers = None
         self._applications = Applications(self, lambda key, message: None)
         self._passes = passes(settings.propagators)
         self._wire()

@@ -247,6 +247,9 @@ class Settings:
     rpc_message_events: bool = _row(
         False, "Make each message of an RPC an event of its span.", CLEW_RPC_MESSAGE_EVENTS=_FLAG
     )
+    worker_metrics: bool = _row(
+        True, "Show the metrics of all workers of a server on the `/metrics` of each.", CLEW_WORKER_METRICS=_FLAG
+    )
     max_buffer_bytes: int = _row(
         16 * _MIB,
         "Most memory for records not yet delivered, all signals together.",

@@ -2,7 +2,7 @@
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hmac import compare_digest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from socket import AF_INET, AF_INET6
@@ -21,6 +21,9 @@ from instrumentation.signals.metric import MetricStore, Warn, to_stderr
 
 Page = Callable[[str], tuple[bytes, str]]
 """Takes an `Accept` header, returns body and content type."""
+
+OF_ONE_PROCESS = frozenset(("service.instance.id", "process.pid"))
+"""Attributes of the resource that differ between the workers of a server."""
 
 _rendering = threading.local()
 _client_openmetrics = cast("Callable[[object], bytes]", openmetrics_exposition.generate_latest)  # untyped there
@@ -113,6 +116,18 @@ def render(
     if wants_openmetrics:
         return ours.encode() + theirs + openmetrics.END.encode(), openmetrics.OPENMETRICS_TYPE
     return ours.encode() + theirs, openmetrics.TEXT_TYPE
+
+
+def render_combined(
+    families: Sequence[Family], resource_attributes: Mapping[str, object], accept: str
+) -> tuple[bytes, str]:
+    """Write the page of several workers; `target_info` says what they share."""
+    wants_openmetrics = _accepts_openmetrics(accept)
+    shared = {name: value for name, value in resource_attributes.items() if name not in OF_ONE_PROCESS}
+    text = openmetrics.encode(openmetrics.translate(families), shared, openmetrics=wants_openmetrics)
+    if wants_openmetrics:
+        return (text + openmetrics.END).encode(), openmetrics.OPENMETRICS_TYPE
+    return text.encode(), openmetrics.TEXT_TYPE
 
 
 def _accepts_openmetrics(accept: str) -> bool:
