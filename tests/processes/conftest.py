@@ -27,8 +27,10 @@ def work():
     get_logger().info("worked")
     return os.getpid()
 """
-FLASK = FASTAPI.replace("from fastapi import FastAPI", "from flask import Flask").replace("FastAPI()", "Flask('shop')").replace(
-    "return os.getpid()", "return str(os.getpid())"
+FLASK = (
+    FASTAPI.replace("from fastapi import FastAPI", "from flask import Flask")
+    .replace("FastAPI()", "Flask('shop')")
+    .replace("return os.getpid()", "return str(os.getpid())")
 )
 CLEW_RUN = [sys.executable, "-m", "instrumentation.cli", "run", "--service-name", "workers", "--"]
 OPENMETRICS = {"Accept": "application/openmetrics-text"}
@@ -103,7 +105,9 @@ class Server:
 
 def value(page, name):
     """Return the sum of all series of a name."""
-    return sum(float(line.split(" # ")[0].rpartition(" ")[2]) for line in page.splitlines() if re.match(rf"{name}[ {{]", line))
+    return sum(
+        float(line.split(" # ")[0].rpartition(" ")[2]) for line in page.splitlines() if re.match(rf"{name}[ {{]", line)
+    )
 
 
 @pytest.fixture

@@ -1,8 +1,5 @@
 """Servers of several workers: each exports as itself, each page shows all, and SIGTERM loses nothing."""
 
-import os
-import signal
-
 import pytest
 
 from tests.processes.conftest import FASTAPI, FLASK, value
@@ -21,7 +18,11 @@ SERVERS = {
 }
 
 
-@pytest.mark.parametrize("name", SERVERS)
+QUICK = ("uvicorn --workers", "gunicorn --preload")
+"""Each of the others takes seconds; they differ in who forks, who imports and who takes SIGTERM."""
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in SERVERS])
 def test_several_workers(name, serve, otlp_sink, plain):
     """Two workers: their records arrive under an instance each, every page shows the sum, and SIGTERM loses nothing."""
     kind, code, arguments = SERVERS[name]
@@ -37,7 +38,12 @@ def test_several_workers(name, serve, otlp_sink, plain):
     assert "Traceback" not in said
     spans = otlp_sink.resources("traces")
     assert len(spans) == server.served
-    owners = {(plain(resource.attributes)["process.pid"], plain(resource.attributes)["service.instance.id"]) for resource, _, _ in spans}
+    owners = {
+        (plain(resource.attributes)["process.pid"], plain(resource.attributes)["service.instance.id"])
+        for resource, _, _ in spans
+    }
     assert {pid for pid, _ in owners} == pids
     assert len({instance for _, instance in owners}) == 2
-    assert len([record for record in otlp_sink.records("logs") if record.body.string_value == "worked"]) == server.served
+    assert (
+        len([record for record in otlp_sink.records("logs") if record.body.string_value == "worked"]) == server.served
+    )
