@@ -10,7 +10,7 @@ WORKERS ?= 2
 export UV_PROJECT_ENVIRONMENT := .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow stack-test up compose-test faults bench check format lock generate screenshots clean
+.PHONY: help install demo test test-slow stack-test up compose-test faults bench bench-console check format lock generate screenshots clean
 
 help:  ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -65,6 +65,9 @@ compose-test: install  ## Bring compose.yaml and compose.light.yaml up and test 
 
 bench: .venv/bench/installed  ## Measure what the kit costs beside what else there is (BENCH_ARGS="--only http --cycles 5" for a look)
 	@.venv/bench/bin/python -m benchmarks $(BENCH_ARGS)
+
+bench-console: install  ## Measure the console beside Jaeger, which is built first (half an hour; BENCH_ARGS="ingest" for a step)
+	@$(BIN)/python -m benchmarks.console $(BENCH_ARGS)
 
 check: install  ## Check format, lint, types, imports and generated files
 	$(BIN)/ruff format --check .

@@ -1,6 +1,6 @@
 """Send the shop's spans or log records to an OTLP/HTTP address, and say how fast they were taken.
 
-A program of its own, so that its work is not counted as the receiver's: `python fill.py URL SPANS SECONDS_OF_DATA`.
+A program of its own, so that its work is not counted as the receiver's: `python -m benchmarks.console.fill URL SPANS`.
 """
 
 import argparse
@@ -9,7 +9,12 @@ import json
 import time
 import urllib.parse
 
-from generator import groups, logs
+from benchmarks.console.generator import groups, logs
+
+KEPT_OF = 20
+"""Of so many groups of traces one trace and one order are named, to be asked for."""
+EARLIER = 10
+"""By how much it comes again sooner than it was told to: what is measured is the receiver, not the pause."""
 
 
 class Sender:
@@ -35,49 +40,42 @@ class Sender:
             if response.status not in {429, 503}:
                 raise RuntimeError(f"{path}: {response.status} {answer[:200]!r}")
             self.refused += 1
-            time.sleep(float(response.headers.get("Retry-After", 1)) / 10)
+            time.sleep(float(response.headers.get("Retry-After", 1)) / EARLIER)
 
 
-def fill(arguments: argparse.Namespace) -> dict[str, object]:
-    """Send, and return what was sent and how long it took."""
-    sender, sent, trace_ids, orders = Sender(arguments.url), 0, [], []
-    last_ns = time.time_ns() if not arguments.end else int(arguments.end * 1e9)
-    first_ns = last_ns - int(arguments.hours * 3600e9)
-    began = time.monotonic()
-    for number, group in enumerate(groups(arguments.seed, first_ns, last_ns, arguments.count)):
-        for body, count in group.requests:
+def fill(sender: Sender, count: int, hours: float) -> dict[str, object]:
+    """Send spans that lie evenly over the last hours; return what was sent and how long it took."""
+    sent, began, trace_ids, orders = 0, 0.0, list[str](), list[str]()
+    last_ns = time.time_ns()
+    first_ns = last_ns - int(hours * 3600e9)
+    for number, group in enumerate(groups(1, first_ns, last_ns, count)):
+        began = began or time.monotonic()  # the templates are made before the first group comes
+        for body, spans in group.requests:
             sender.send("/v1/traces", body)
-            sent += count
-        if number % 20 == 0:
+            sent += spans
+        if number % KEPT_OF == 0:
             trace_ids.append(group.trace_ids[number % 97].hex())
             orders.append(group.orders[number % 89].decode())
-        late = sent / arguments.rate - (time.monotonic() - began) if arguments.rate else 0
-        if late > 0:
-            time.sleep(late)
-    seconds = time.monotonic() - began
     return {
         "sent": sent,
-        "seconds": seconds,
+        "began": began,
         "refused": sender.refused,
         "first_ns": first_ns,
         "last_ns": last_ns,
-        "trace_ids": trace_ids[-400:] if len(trace_ids) < 400 else trace_ids[:: len(trace_ids) // 400],
-        "orders": orders[:: max(len(orders) // 400, 1)],
+        "trace_ids": trace_ids,
+        "orders": orders,
     }
 
 
-def fill_logs(arguments: argparse.Namespace) -> dict[str, object]:
+def fill_logs(sender: Sender, count: int) -> dict[str, object]:
     """Send log records, the same hundred requests again and again, as fast as they are taken."""
-    sender, sent, now_ns = Sender(arguments.url), 0, time.time_ns()
+    sent, now_ns = 0, time.time_ns()
     bodies = [logs(seed, now_ns - seed * 500 * 10**6, 500, [bytes([seed + 1]) * 16]) for seed in range(100)]
     began = time.monotonic()
-    while sent < arguments.count:
+    while sent < count:
         sender.send("/v1/logs", bodies[sent // 500 % 100])
         sent += 500
-        late = sent / arguments.rate - (time.monotonic() - began) if arguments.rate else 0
-        if late > 0:
-            time.sleep(late)
-    return {"sent": sent, "seconds": time.monotonic() - began, "refused": sender.refused}
+    return {"sent": sent, "began": began, "refused": sender.refused}
 
 
 def main() -> None:
@@ -86,12 +84,11 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("count", type=int)
     parser.add_argument("--hours", type=float, default=0.01)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--rate", type=float, default=0.0)
-    parser.add_argument("--end", type=float, default=0.0)
     parser.add_argument("--logs", action="store_true")
     arguments = parser.parse_args()
-    print(json.dumps(fill_logs(arguments) if arguments.logs else fill(arguments)))
+    sender = Sender(arguments.url)
+    said = fill_logs(sender, arguments.count) if arguments.logs else fill(sender, arguments.count, arguments.hours)
+    print(json.dumps(said))
 
 
 if __name__ == "__main__":

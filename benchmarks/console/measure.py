@@ -1,7 +1,7 @@
-"""What is measured: ingest with a search a second, look-ups at a given number of stored spans, size, a kill."""
+"""What is measured: ingest with a search a second, then reads of what is stored."""
 
+import itertools
 import json
-import pathlib
 import random
 import statistics
 import subprocess
@@ -10,24 +10,38 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from server import Server
+from benchmarks.console.server import Server
+from benchmarks.processes import ROOT
 
-HERE = pathlib.Path(__file__).parent
 HOUR_SECONDS = 3600
 
+Ask = Callable[[], object]
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Ingest:
-    """How much was taken, how fast, at what cost, and how long the searches beside it took."""
+    """How much was taken, how fast, at what cost, and how long the searches beside it took.
 
+    Attributes:
+        per_second: Of what was stored, from the first request until the last row was written.
+        cpu_us: Processor time of the receiver for each record that was stored, searches included.
+        refused: Requests that were told to come again.
+        stolen_share: Of the machine's processor time, what its host gave to others.
+    """
+
+    server: str
+    signal: str
+    stored: int
+    dropped: int
     per_second: float
     cpu_us: float
     refused: int
     search_p95_ms: float
-    rss_mib: float
-    filled: dict[str, Any]
+    peak_rss_mib: float
+    stolen_share: float
 
 
 def p95(milliseconds: list[float]) -> float:
@@ -36,13 +50,13 @@ def p95(milliseconds: list[float]) -> float:
 
 
 def send(server: Server, count: int, *arguments: str) -> dict[str, Any]:
-    """Send spans (or, with --logs, records) from a program of its own; wait until all are written."""
-    command = [sys.executable, str(HERE / "fill.py"), server.otlp, str(count), *arguments]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    """Send spans (or, with --logs, records) from a program of its own; return what it says of it."""
+    command = [sys.executable, "-m", "benchmarks.console.fill", server.otlp, str(count), *arguments]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout)
 
 
-def ingest(server: Server, count: int, search: Callable[[], object], *arguments: str) -> Ingest:
-    """Send as fast as it is taken, with a search a second."""
+def ingest(server: Server, signal: str, count: int, search: Ask) -> tuple[Ingest, dict[str, Any]]:
+    """Send to an empty server as fast as it takes, with a search a second; return that and what the sender says."""
     took, done = list[float](), threading.Event()
 
     def look() -> None:
@@ -50,97 +64,116 @@ def ingest(server: Server, count: int, search: Callable[[], object], *arguments:
             took.append(timed(search))
 
     watcher = threading.Thread(target=look)
-    cpu = server.cpu_seconds()
-    began = time.monotonic()
+    cpu, machine = server.cpu_seconds(), _machine_times()
     watcher.start()
-    filled = send(server, count, *arguments)
-    written(server)
-    seconds = time.monotonic() - began
-    done.set()
-    watcher.join()
-    cpu_us = (server.cpu_seconds() - cpu) / filled["sent"] * 1e6
-    # The sender makes its templates first; what counts is from its first request to the last row written.
-    startup = seconds - filled["seconds"] if seconds - filled["seconds"] < 1.5 else 0.0
-    per_second = filled["sent"] / (seconds - startup)
-    return Ingest(per_second, cpu_us, filled["refused"], p95(took) if took else 0.0, server.rss_mib(), filled)
+    try:
+        said = send(server, count, *(["--logs"] if signal == "logs" else []))
+        settled = server.settled(server)
+    finally:
+        done.set()
+        watcher.join()
+    seconds = settled.at_seconds - said["began"]
+    result = Ingest(
+        server.name,
+        signal,
+        settled.stored,
+        settled.dropped,
+        settled.stored / seconds,
+        (server.cpu_seconds() - cpu) / settled.stored * 1e6,
+        said["refused"],
+        p95(took),
+        server.peak_rss_mib(),
+        stolen_share(machine),
+    )
+    return result, said
 
 
-def written(server: Server) -> None:
-    """Wait until the console has written all it has accepted. Jaeger tells nothing of it, and is not waited for."""
-    if server.version:
-        return
-    while server.get("/healthz").get("queued_bytes", 0):
-        time.sleep(0.02)
+def _machine_times() -> list[int]:
+    line = Path("/proc/stat").read_text().splitlines()[0]
+    return [int(part) for part in line.split()[1:9]]
 
 
-def timed(call: Callable[[], object]) -> float:
+def stolen_share(since: list[int]) -> float:
+    """Return the share of all processor time since then that the host of a virtual machine gave to others."""
+    spent = [now - then for now, then in zip(_machine_times(), since, strict=True)]
+    return spent[7] / max(sum(spent), 1)
+
+
+def timed(call: Ask) -> float:
     """Return how many milliseconds a call takes."""
     began = time.perf_counter()
     call()
     return (time.perf_counter() - began) * 1e3
 
 
-def times(calls: Iterator[Callable[[], object]]) -> list[float]:
+def times(calls: Iterator[Ask]) -> list[float]:
     """Return how many milliseconds each call takes."""
     return [timed(call) for call in calls]
 
 
-def searches(server: Server, filled: dict[str, Any], count: int, seed: int = 1) -> Iterator[Callable[[], object]]:
+def recent_failures(server: Server) -> Ask:
+    """Return the search that goes beside ingest: the newest failed spans of a service."""
+    if server.name.startswith("Jaeger"):
+        asked = {"service": "payments", "tags": '{"error":"true"}', "lookback": "1h", "limit": 20}
+        return lambda: server.get("/api/traces", **asked)
+    query = '{ resource.service.name = "payments" && status = error }'
+    return lambda: server.get(
+        "/api/search", q=query, start=int(time.time()) - HOUR_SECONDS, end=int(time.time()) + 60, limit=20
+    )
+
+
+QUERIES = (
+    "{ status = error }",
+    '{ resource.service.name = "payments" && status = error }',
+    '{ name = "POST /orders" && duration > 100ms }',
+    '{ span.db.collection.name = "stock" && duration > 20ms }',
+    "{ span.http.response.status_code >= 200 && kind = server }",
+    '{ span.voucher = "SPRING" }',
+    "{ duration > 200ms }",
+    '{{ span.order.id = "{order}" }}',
+)
+
+
+def searches(server: Server, filled: dict[str, Any], count: int, seed: int = 1) -> Iterator[Ask]:
     """Yield filtered searches over an hour each: by status, duration, name, service, attribute, and a rare value."""
     source = random.Random(seed)
-    queries = (
-        "{ status = error }",
-        '{ resource.service.name = "payments" && status = error }',
-        '{ name = "POST /orders" && duration > 100ms }',
-        '{ span.db.collection.name = "stock" && duration > 20ms }',
-        '{ span.http.response.status_code >= 200 && kind = server }',
-        '{ span.voucher = "SPRING" }',
-        "{ duration > 200ms }",
-        'order',
-    )  # fmt: skip
-    for number in range(count):
-        query = queries[number % len(queries)]
-        if query == "order":
-            query = f'{{ span.order.id = "{source.choice(filled["orders"])}" }}'
-        start = source.randint(
-            filled["first_ns"] // 10**9, max(filled["last_ns"] // 10**9 - HOUR_SECONDS, filled["first_ns"] // 10**9)
-        )
-        yield lambda query=query, start=start: server.get(
-            "/api/search", q=query, start=start, end=start + HOUR_SECONDS, limit=20
-        )
+    first, last = filled["first_ns"] // 10**9, filled["last_ns"] // 10**9
+    for query in itertools.islice(itertools.cycle(QUERIES), count):
+        if "{order}" in query:
+            query = query.format(order=source.choice(filled["orders"]))  # noqa: PLW2901 the one with a blank in it
+        start = source.randint(first, max(last - HOUR_SECONDS, first))
+        asked = {"q": query, "start": start, "end": start + HOUR_SECONDS, "limit": 20}
+        yield lambda asked=asked: server.get("/api/search", **asked)
 
 
-def jaeger_searches(
-    server: Server, filled: dict[str, Any], count: int, seed: int = 1
-) -> Iterator[Callable[[], object]]:
+JAEGER_FILTERS = (
+    {"service": "payments", "tags": '{"error":"true"}'},
+    {"service": "gateway", "operation": "POST /orders", "minDuration": "20ms"},
+    {"service": "inventory", "operation": "SELECT stock"},
+    {"service": "payments", "tags": '{"voucher":"SPRING"}'},
+    {"service": "orders", "tags": '{"order.id":"ORDER"}'},
+)
+
+
+def jaeger_searches(server: Server, filled: dict[str, Any], count: int, seed: int = 1) -> Iterator[Ask]:
     """Yield the nearest that Jaeger can do: by service and operation, tag or duration, 20 traces of an hour."""
     source = random.Random(seed)
-    filters = (
-        {"service": "payments", "tags": '{"error":"true"}'},
-        {"service": "gateway", "operation": "POST /orders", "minDuration": "20ms"},
-        {"service": "inventory", "operation": "SELECT stock"},
-        {"service": "payments", "tags": '{"voucher":"SPRING"}'},
-        {"service": "orders", "tags": "order"},
-    )
-    for number in range(count):
-        chosen = dict(filters[number % len(filters)])
-        if chosen.get("tags") == "order":
-            chosen["tags"] = json.dumps({"order.id": source.choice(filled["orders"])})
-        first, last = filled["first_ns"] // 1000, filled["last_ns"] // 1000
+    first, last = filled["first_ns"] // 1000, filled["last_ns"] // 1000
+    for filters in itertools.islice(itertools.cycle(JAEGER_FILTERS), count):
+        asked = {key: value.replace("ORDER", source.choice(filled["orders"])) for key, value in filters.items()}
         start = source.randint(first, max(last - HOUR_SECONDS * 10**6, first))
-        yield lambda chosen=chosen, start=start: server.get(
-            "/api/traces", **chosen, start=start, end=start + HOUR_SECONDS * 10**6, limit=20
-        )
+        asked |= {"start": str(start), "end": str(start + HOUR_SECONDS * 10**6), "limit": "20"}
+        yield lambda asked=asked: server.get("/api/traces", **asked)
 
 
-def lookups(server: Server, filled: dict[str, Any], count: int, seed: int = 1) -> Iterator[Callable[[], object]]:
+def lookups(server: Server, filled: dict[str, Any], count: int, seed: int = 1) -> Iterator[Ask]:
     """Yield reads of traces by id, chosen at random over all time."""
     source = random.Random(seed)
     for trace_id in source.choices(filled["trace_ids"], k=count):
         yield lambda trace_id=trace_id: server.get(f"/api/traces/{trace_id}")
 
 
-def overviews(server: Server, filled: dict[str, Any], count: int) -> Iterator[Callable[[], object]]:
+def overviews(server: Server, filled: dict[str, Any], count: int) -> Iterator[Ask]:
     """Yield overviews of an hour and of all time, in turn."""
     last = filled["last_ns"] // 10**9
     for number in range(count):

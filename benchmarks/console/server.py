@@ -1,34 +1,48 @@
-"""The programs under test: start, find their addresses, measure, stop."""
+"""A receiver under test: started on free ports, asked, measured, stopped."""
 
 import json
 import os
-import pathlib
 import re
-import socket
+import signal
 import subprocess
 import sys
 import time
 import urllib.parse
 import urllib.request
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-JAEGER_VERSION = "1.76.0"
-CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "clew"
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of all that was accepted, and when that was so, on the monotonic clock."""
+
+    stored: int
+    dropped: int
+    at_seconds: float
 
 
 @dataclass
 class Server:
-    """A running receiver with a read API."""
+    """A running receiver with a read API.
+
+    Attributes:
+        otlp: Where OTLP/HTTP is taken.
+        ui: Where it is read.
+        settled: Waits until nothing that was accepted is waiting to be stored.
+        start_seconds: From its start until it answered.
+    """
 
     name: str
     process: "subprocess.Popen[str]"
     otlp: str
     ui: str
-    data: pathlib.Path
-    version: str
-    took_seconds: float = 0.0
-    _cpu: float = field(default=0.0)
+    data: Path
+    settled: "Callable[[Server], Settled]"
+    start_seconds: float = 0.0
 
     def get(self, path: str, **parameters: Any) -> Any:
         """Return the JSON of a page; raises on an error."""
@@ -36,86 +50,66 @@ class Server:
         with urllib.request.urlopen(self.ui + path + query, timeout=60) as answer:
             return json.loads(answer.read())
 
-    def rss_mib(self) -> float:
-        """Return the memory in use, the highest since the start."""
-        status = pathlib.Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
+    def peak_rss_mib(self) -> float:
+        """Return the most memory it has had since its start."""
+        status = Path(f"/proc/{self.process.pid}/status").read_text()
+        return int(re.findall(r"VmHWM:\s+(\d+)", status)[0]) / 1024
 
     def cpu_seconds(self) -> float:
         """Return the processor time used so far."""
-        parts = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        parts = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
         return (int(parts[11]) + int(parts[12])) / os.sysconf("SC_CLK_TCK")
 
-    def disk_bytes(self) -> int:
-        """Return the size of the data directory."""
-        return sum(path.stat().st_size for path in self.data.rglob("*") if path.is_file())
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
 
     def stop(self) -> None:
-        """End it in order."""
+        """End it in order; by force when it does not within a minute."""
         self.process.terminate()
         try:
             self.process.wait(60)
         except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+            self.kill()
 
 
-def console(data: pathlib.Path, *arguments: str) -> Server:
+@contextmanager
+def running(server: Server) -> Iterator[Server]:
+    """Stop it at the end, unless it is gone."""
+    try:
+        yield server
+    finally:
+        if server.process.poll() is None:
+            server.stop()
+
+
+def console(data: Path, *arguments: str) -> Server:
     """Start `clew console` on free ports."""
     ports = ["--port", "0", "--otlp-http-port", "0", "--otlp-grpc-port", "0"]
     command = [sys.executable, "-m", "clew_console", *ports, "--data", str(data), *arguments]
     began = time.monotonic()
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     for line in process.stdout or ():
         if found := re.fullmatch(r"console ready ui=(\S+) otlp=(\S+)\n", line):
-            seconds = time.monotonic() - began
-            return Server("clew console", process, found[2], found[1], data, "", seconds)
+            took = time.monotonic() - began
+            return Server("Clew console", process, found[2], found[1], data, _written, took)
     raise RuntimeError("the console did not start")
 
 
-def jaeger(data: pathlib.Path) -> Server:
-    """Start Jaeger all-in-one on free ports, with its embedded store Badger.
-
-    Raises:
-        FileNotFoundError: it was not built; `make jaeger` builds it.
-    """
-    binary = CACHE / "bin" / f"jaeger-all-in-one-{JAEGER_VERSION}"
-    http, admin, query, grpc, *others = (_free_port() for _ in range(11))
-    data.mkdir(parents=True, exist_ok=True)
-    command = [
-        str(binary),
-        "--badger.ephemeral=false",
-        f"--badger.directory-key={data}/keys",
-        f"--badger.directory-value={data}/values",
-        f"--collector.otlp.http.host-port=127.0.0.1:{http}",
-        f"--collector.otlp.grpc.host-port=127.0.0.1:{grpc}",
-        f"--query.http-server.host-port=127.0.0.1:{query}",
-        f"--query.grpc-server.host-port=127.0.0.1:{others[0]}",
-        f"--admin.http.host-port=127.0.0.1:{admin}",
-        f"--collector.grpc-server.host-port=127.0.0.1:{others[1]}",
-        f"--collector.http-server.host-port=127.0.0.1:{others[2]}",
-        "--log-level=error",
-    ]
-    began = time.monotonic()
-    process = subprocess.Popen(
-        command, env=os.environ | {"SPAN_STORAGE_TYPE": "badger"}, text=True, stderr=subprocess.DEVNULL
-    )
-    found = Server(
-        "Jaeger (Badger)", process, f"http://127.0.0.1:{http}", f"http://127.0.0.1:{query}", data, JAEGER_VERSION
-    )
-    while True:
-        try:
-            found.get("/api/services")
-        except OSError:
-            if process.poll() is not None or time.monotonic() - began > 60:
-                raise
-            time.sleep(0.02)
-        else:
-            found.took_seconds = time.monotonic() - began
-            return found
+def _written(server: Server) -> Settled:
+    while (health := server.get("/healthz"))["queued_bytes"]:
+        time.sleep(0.02)
+    return Settled(health["written_rows"], health["dropped_rows"], time.monotonic())
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+def disk_bytes(data: Path) -> int:
+    """Return the size of all files of a data directory; a file may go meanwhile."""
+    total = 0
+    for folder, _, names in os.walk(data):
+        for name in names:
+            try:
+                total += os.stat(os.path.join(folder, name)).st_size  # noqa: PTH116, PTH118 four times as fast, and asked while it writes
+            except FileNotFoundError:
+                continue
+    return total

@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-INSTALL = "apt-get update && apt-get install -y --no-install-recommends chromium"
+INSTALL = "apt-get update && apt-get install -y -o DPkg::Lock::Timeout=120 --no-install-recommends chromium"
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",

@@ -40,7 +40,7 @@ def get_groups(directory: Directory, request: Request) -> Reply:
     parameters = request.query_params
     by, count = parse_left(parameters.get("by", "")), limit(parameters, groups.MOST_GROUPS, 1000)
     found = groups.trace_groups(directory, _condition(request), range_in_seconds(parameters), by, count)
-    return _reply({"groups": found})
+    return _reply(found)
 
 
 def get_compare(directory: Directory, request: Request) -> Reply:

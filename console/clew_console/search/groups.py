@@ -33,9 +33,17 @@ class Group:
     total: Red
 
 
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """The most frequent groups; `is_complete` is False when only the newest spans were counted."""
+
+    groups: list[Group]
+    is_complete: bool
+
+
 def trace_groups(
     directory: Directory, condition: Condition | None, when: TimeRange, by: Comparison, limit: int = MOST_GROUPS
-) -> list[Group]:
+) -> Groups:
     """Count the matching spans per value of what `by` names on its left side, the most frequent first.
 
     The answer takes a second at most, and then leaves the oldest spans out.
@@ -47,8 +55,8 @@ def trace_groups(
         by: `parse_left("resource.service.name")`; its operator and value are not looked at.
         limit: How many groups at most.
     """
-    tallies = dict[str | None, Tally]()
-    for hit in scan(directory, condition, when, partial(root_of, directory), Budget(BUDGET_SECONDS)):
+    tallies, budget = dict[str | None, Tally](), Budget(BUDGET_SECONDS)
+    for hit in scan(directory, condition, when, partial(root_of, directory), budget):
         is_error = [head_of(head).status == 2 for head in hit.block.heads]
         head, durations = hit.block.head, hit.block.durations
         for position, value in zip(hit.positions, _values(by, hit), strict=True):
@@ -57,7 +65,8 @@ def trace_groups(
             tally.errors += is_error[head[position]]
             tally.durations[bucket(durations[position])] += 1
     groups = [Group(value, tally.red(when.start_ns)) for value, tally in tallies.items()]
-    return sorted(groups, key=lambda group: (-group.total.requests, group.value or ""))[:limit]
+    groups.sort(key=lambda group: (-group.total.requests, group.value or ""))
+    return Groups(groups[:limit], not budget.is_spent)
 
 
 def _values(by: Comparison, hit: Hit) -> Sequence[str | None]:

@@ -37,6 +37,7 @@ def scan(
     when: TimeRange,
     root_of: RootOf | None = None,
     stop: Callable[[int], bool] = lambda _: False,
+    skip: Callable[[int], bool] = lambda _: False,
 ) -> Iterator[Hit]:
     """Yield the blocks with matching spans, the newest first within each segment.
 
@@ -46,6 +47,7 @@ def scan(
         when: When they started.
         root_of: Finds a trace's root; needed when the condition can ask for it.
         stop: Is told the latest start in the next block; when it returns True the rest of the segment is left out.
+        skip: Is told the longest duration in the next block; when it returns True the block is left out.
     """
     deadline = Deadline()
     verify = (
@@ -58,6 +60,8 @@ def scan(
             if stop(end_ns):
                 break
             deadline.check()
+            if skip(longest_ns):
+                continue
             if condition is not None and not may_match(condition, _filter(reader, block_id), longest_ns, resources):
                 continue
             block = reader.span_block(block_id)

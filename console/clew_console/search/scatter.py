@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 
 from clew_console.query.block_match import head_of
 from clew_console.query.traceql import Condition
@@ -13,6 +14,8 @@ from clew_console.store.span_block import trace_order
 
 MOST_DOTS = 2000
 BUDGET_SECONDS = 0.5
+PARTS = 16
+"""Of the time, a power of two: each is looked at by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +37,11 @@ def trace_scatter(
     """Return at most `limit` dots, the newest first: one per trace.
 
     Of more traces than that a sample is drawn over the whole time; a trace that is drawn once is drawn always. The
-    answer takes half a second at most, and then leaves the oldest out.
+    answer takes half a second at most: what is left out then lies all over the time too.
     """
-    dots, sample = dict[bytes, Dot](), Sample(limit)
-    for hit in scan(directory, condition, when, partial(root_of, directory), Budget(BUDGET_SECONDS)):
+    dots, sample, budget = dict[bytes, Dot](), Sample(limit), Budget(BUDGET_SECONDS)
+    root = partial(root_of, directory)
+    for hit in chain.from_iterable(scan(directory, condition, part, root, budget) for part in scattered(when)):
         for position in _candidates(hit) if condition is None else hit.positions:
             trace_id = hit.block.trace_id(position)
             if sample.takes(trace_id):
@@ -48,6 +52,14 @@ def trace_scatter(
             sample.narrow(dots)
     sample.narrow(dots)
     return sorted(dots.values(), key=lambda dot: -dot.start_ns)
+
+
+def scattered(when: TimeRange) -> list[TimeRange]:
+    """Cut the time, and return the parts in an order of which every beginning lies all over it; the newest first."""
+    bits = PARTS.bit_length() - 1
+    edges = [when.start_ns + (when.end_ns - when.start_ns) * number // PARTS for number in range(PARTS + 1)]
+    places = sorted(range(PARTS), key=lambda place: int(f"{place:0{bits}b}"[::-1], 2))
+    return [TimeRange(edges[PARTS - 1 - place], edges[PARTS - place]) for place in places]
 
 
 def _candidates(hit: Hit) -> list[int]:

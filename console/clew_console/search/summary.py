@@ -11,13 +11,19 @@ from clew_console.store.pool import SegmentReader
 from clew_console.store.span_block import SpanBlock
 from clew_console.store.term import trace_hash
 
+SERVER, CLIENT = 2, 3
 ROOT_MISSING = "<root span not yet received>"
 """What Tempo calls a trace whose root has not come."""
 
 
 @dataclass(slots=True)
 class TraceSummary:
-    """What the spans of a trace add up to."""
+    """What the spans of a trace add up to.
+
+    Attributes:
+        entry: The first operation that was served, at `entry_ns`.
+        is_root_call: The root is a client's span, whose name says little: "GET". What was called is the entry.
+    """
 
     trace_id: bytes
     start_ns: int = 1 << 63
@@ -26,6 +32,9 @@ class TraceSummary:
     errors: int = 0
     root: Root = field(default_factory=lambda: Root(None, None))
     services: set[str] = field(default_factory=set)
+    entry: Root | None = None
+    is_root_call: bool = False
+    entry_ns: int = 1 << 63
 
     @property
     def duration_ns(self) -> int:
@@ -80,4 +89,6 @@ def _add(reader: SegmentReader, block: SpanBlock, wanted: list[TraceSummary]) ->
         summary.errors += one.status == 2
         summary.services.add(service)
         if one.is_root:
-            summary.root = Root(one.name, service)
+            summary.root, summary.is_root_call = Root(one.name, service), one.kind == CLIENT
+        if one.kind == SERVER and starts[position] < summary.entry_ns:
+            summary.entry, summary.entry_ns = Root(one.name, service), starts[position]

@@ -50,7 +50,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Counter:
-    """A counter of the application in the time of the page."""
+    """A counter of the application in the time of the page; `told` says what its total is where it is no total."""
 
     name: str
     unit: str
@@ -58,6 +58,7 @@ class Counter:
     total: float
     parts: list[Part]
     href: str
+    told: str = ""
 
 
 def application_counters(view: View, when: TimeRange) -> list[Counter]:

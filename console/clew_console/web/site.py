@@ -101,7 +101,7 @@ def _templates(otlp_url: str, *, has_token: bool) -> Environment:
     }
     for function in (links.of_service, links.logs_of_service, links.logs_with_label, links.joined, links.quoted):
         templates.globals[function.__name__] = function
-    for name in ("duration", "count", "percent", "number", "quantity"):
+    for name in ("duration", "count", "percent", "number", "quantity", "rate"):
         templates.filters[name] = getattr(text, f"{name}_text")
     templates.filters |= {"spark_line": spark_path, "spark_area": spark_area, "any_value": any}
     templates.filters |= {"clock": _in_zone(text.clock_text), "date": _in_zone(text.date_text)}

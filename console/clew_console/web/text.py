@@ -41,6 +41,14 @@ def number_text(value: float | None) -> str:
     return digits_text(value)
 
 
+def rate_text(per_second: float) -> str:
+    """Return a rate in the unit that needs no small fractions: 12.3/s, 4/min, 1.5/h."""
+    for seconds, unit in ((1, "s"), (60, "min")):
+        if per_second * seconds >= 0.1:
+            return f"{number_text(float(f'{per_second * seconds:.3g}'))}/{unit}"
+    return f"{number_text(float(f'{per_second * 3600:.3g}'))}/h" if per_second else "0/s"
+
+
 def quantity_text(value: float | None, unit: str, *, a_second: bool = False) -> str:
     """Return a value of an OpenTelemetry (UCUM) unit: seconds and bytes scaled, others with their unit behind."""
     suffix = "/s" if a_second else ""

@@ -1,10 +1,13 @@
 """Dots, groups and what changed are counted over the spans that match."""
 
 import os
+import re
 import time
 
 import pytest
-from clew_console.search import attribute_compare, groups, log_histogram, scatter
+from clew_console.search import attribute_compare, groups, log_histogram, ranking, scatter
+from clew_console.search.time_range import TimeRange
+from clew_console.web.pages import traces
 
 
 @pytest.fixture(scope="module")
@@ -14,7 +17,7 @@ def drawn(tmp_path_factory, make, client_of):
     from clew_console.running import RunningConsole
 
     patience = pytest.MonkeyPatch()  # a busy machine must not make an answer a partial one
-    for part in (attribute_compare, groups, log_histogram, scatter):
+    for part in (attribute_compare, groups, log_histogram, ranking, scatter):
         patience.setattr(part, "BUDGET_SECONDS", 60.0)
     options = Options(port=0, otlp_http_port=0, otlp_grpc_port=0, data=tmp_path_factory.mktemp("drawn"))
     with RunningConsole(options) as running:
@@ -22,7 +25,7 @@ def drawn(tmp_path_factory, make, client_of):
         for number in range(10):
             trace_id, odd = os.urandom(16), number % 2
             root = make.span(
-                trace_id, name="POST /orders", kind=2, status={"code": 2 * odd}, duration_ns=(number + 1) * 10**6
+                trace_id, name="POST /orders", kind=2, status={"code": 2 * odd}, duration_ns=(number + 1) * 10**9
             )
             voucher = {"voucher": "SPRING"} if odd else {"voucher": f"V{number}"}
             child = make.span(trace_id, root.span_id, "charge", attributes={"n": number, **voucher})
@@ -36,10 +39,10 @@ def drawn(tmp_path_factory, make, client_of):
 def test_dots_are_roots_without_a_query(drawn):
     """Each trace is one dot, the newest first; a query makes its longest matching span the dot; a limit samples."""
     dots = drawn.get("/api/search/scatter").json()["dots"]
-    assert [dot["duration_ns"] for dot in dots] == [number * 10**6 for number in range(10, 0, -1)]
+    assert [dot["duration_ns"] for dot in dots] == [number * 10**9 for number in range(10, 0, -1)]
     assert {(dot["service"], dot["name"]) for dot in dots} == {("gateway", "POST /orders")}
     failed = drawn.get("/api/search/scatter", q="{ status = error }").json()["dots"]
-    assert [(dot["is_error"], dot["duration_ns"]) for dot in failed] == [(True, n * 10**6) for n in (10, 8, 6, 4, 2)]
+    assert [(dot["is_error"], dot["duration_ns"]) for dot in failed] == [(True, n * 10**9) for n in (10, 8, 6, 4, 2)]
     sample = drawn.get("/api/search/scatter", q="{ status = error }", limit=3).json()["dots"]
     assert len(sample) == 3
     assert all(dot in failed for dot in sample)
@@ -70,6 +73,28 @@ def test_what_failing_traces_share_comes_first(drawn):
     voucher = next(one for one in found["differences"] if one["key"] == "voucher")
     assert (voucher["selected_share"], voucher["others_share"]) == (1.0, 0.0)
     assert not any(one["key"] == "n" for one in found["differences"])
+
+
+def test_the_list_is_ordered_over_the_whole_time(drawn, monkeypatch):
+    """With room for three, the slowest are the slowest of all, and those with most errors have them."""
+    monkeypatch.setattr(traces, "LISTED", 3)
+
+    def listed(**parameters):
+        page = drawn.get("/traces", **parameters).text
+        bars = re.findall(r'<tr data-row( class="failed")? id="t.*?<span class="bar-text">([^<]*)<', page, re.DOTALL)
+        return [(bool(failed), duration) for failed, duration in bars]
+
+    assert listed(order="slowest") == [(True, "10 s"), (False, "9 s"), (True, "8 s")]
+    assert listed(order="slowest", q="{ duration < 7s && kind = server }")[0] == (True, "6 s")
+    assert listed(order="errors") == [(True, "10 s"), (True, "8 s"), (True, "6 s")]
+    assert listed(order="errors", q="{ duration < 3s && kind = server }") == [(True, "2 s"), (False, "1 s")]
+
+
+def test_any_part_of_the_dots_lies_all_over_the_time():
+    """However early the time for an answer is over, what was looked at is the newest and parts far from each other."""
+    parts = scatter.scattered(TimeRange(1600, 3200))
+    assert [part.start_ns for part in parts[:4]] == [3100, 2300, 2700, 1900]
+    assert sorted(parts, key=lambda part: part.start_ns) == [TimeRange(at, at + 100) for at in range(1600, 3200, 100)]
 
 
 def test_a_wrong_group_is_explained(drawn):

@@ -5,8 +5,11 @@ import re
 import time
 
 import pytest
+from clew_console.web.text import NOTHING
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+
+NONE = ("", "")
 
 
 def _request(service, *metrics):
@@ -36,13 +39,24 @@ def words(start, client_of, make):
         client = client_of(running)
         client.send_traces(make.traces(make.span(kind=2), service="orders"))
         outcomes = {("clew.saga.outcome", "completed"): 7, ("clew.saga.outcome", "compensated"): 3}
-        dropped = _metric("otel.sdk.processor.span.processed", "{span}", "sum", {("error.type", "queue_full"): 5})
+        dropped = [
+            _metric("otel.sdk.processor.span.processed", "{span}", "sum", {("error.type", "queue_full"): 5, NONE: 90}),
+            _metric("otel.sdk.exporter.span.exported", "{span}", "sum", {("error.type", "timeout"): 2, NONE: 1_088}),
+            _metric("otel.sdk.processor.span.queue.size", "{span}", "sum", {NONE: 12}),
+            _metric(
+                "otel.sdk.exporter.log.exported",
+                "{log_record}",
+                "sum",
+                {("otel.component.type", "stdout_log_exporter"): 40, NONE: 30},
+            ),
+            _metric("clew.business.undeclared", "{call}", "sum", {NONE: 4}),
+        ]
         for service, depth, age in (("orders", 3, 1.5), ("payments", 4, 2.5)):
             sent = [
-                _metric("clew.outbox.depth", "{message}", "gauge", {("", ""): depth}),
-                _metric("clew.outbox.oldest.age", "s", "gauge", {("", ""): age}),
+                _metric("clew.outbox.depth", "{message}", "gauge", {NONE: depth}),
+                _metric("clew.outbox.oldest.age", "s", "gauge", {NONE: age}),
             ]
-            sent += [_metric("clew.saga.ended", "{saga}", "sum", outcomes), dropped] if service == "orders" else []
+            sent += [_metric("clew.saga.ended", "{saga}", "sum", outcomes), *dropped] if service == "orders" else []
             assert client.post("/v1/metrics", _request(service, *sent)).status_code == 200
         client.wait("/api/metrics/points", lambda answer: len(answer.json()["points"]) == 2, name="clew.outbox.depth")
         page = client.get("/").text
@@ -55,9 +69,13 @@ def test_the_patterns_have_a_section_of_their_own(words):
     assert "clew.saga.ended 10 compensated 3 30 % completed 7 70 %" in words["patterns"]
     assert "clew.outbox.depth 7" in words["patterns"]
     assert "clew.outbox.oldest.age 2.5 s" in words["patterns"]
-    assert "clew." not in words["ledger"]
+    assert "clew.business" not in words["patterns"]
 
 
-def test_what_was_dropped_is_told_with_its_reason(words):
-    """The ledger names what became of the telemetry itself."""
-    assert "otel.sdk.processor.span.processed queue_full 5" in words["ledger"]
+def test_the_telemetry_itself_adds_up(words):
+    """The ledger tells what was delivered, waits and was dropped for which reason; lines on stdout are told apart."""
+    assert words["ledger"] == (
+        "The telemetry itself Records Delivered Waiting Dropped Spans 1 088 12 2 timeout , 5 queue_full "
+        f"Log records 30 {NOTHING} 0 Log lines on stdout 40 {NOTHING} 0 "
+        f"clew.business.undeclared 0 {NOTHING} 4 undeclared"
+    )

@@ -9,7 +9,7 @@ from clew_console.search.time_range import TimeRange
 from clew_console.web.graph_layout import layers
 from clew_console.web.links import joined, of_service, quoted
 from clew_console.web.page import Page, View
-from clew_console.web.text import duration_text, number_text, percent_text
+from clew_console.web.text import duration_text, percent_text, rate_text
 
 NODE_WIDTH = 148
 NODE_HEIGHT = 34
@@ -125,15 +125,11 @@ def _edge(
         x += TEXT_SHIFT * _towards_single(places, edge)
     total = edge.total
     failed = f"{percent_text(total.error_share)} failed" if total.errors else ""
-    text = f"{_rate(total.requests / seconds)}/s · {duration_text(total.p95_ns)}"
+    text = f"{rate_text(total.requests / seconds)} · {duration_text(total.p95_ns)}"
     ends = f"{edge.source[1]} to {edge.target[1]}"
     title = f"{ends}: {total.requests} calls, p95 {duration_text(total.p95_ns)}" + (f", {failed}" if failed else "")
     width = round(1.2 + math.log10(1 + total.requests / seconds) * 1.6, 2)
     return DrawnEdge(edge, path, x, y, width, text, failed, title, _edge_link(view, edge))
-
-
-def _rate(value: float) -> str:
-    return f"{value:.2g}" if value < 10 else number_text(value)
 
 
 def _right(places: Mapping[NodeName, Place], edge: Edge) -> float:

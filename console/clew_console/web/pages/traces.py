@@ -5,10 +5,11 @@ from typing import Any
 
 from clew_console.query.error import QueryError
 from clew_console.query.traceql import KIND, STATUS, Comparison, Condition, parse_left, parse_traceql
-from clew_console.search.groups import Group, trace_groups
+from clew_console.search.groups import Groups, trace_groups
+from clew_console.search.ranking import failing_traces, slowest_traces
 from clew_console.search.scatter import Dot, trace_scatter
 from clew_console.search.steps import Steps
-from clew_console.search.summary import TraceSummary
+from clew_console.search.summary import TraceSummary, summaries
 from clew_console.search.traces import find_traces
 from clew_console.web.charts.plot import Plot, scatter_plot
 from clew_console.web.links import guessed_literal, joined, traceql_attribute
@@ -21,6 +22,7 @@ GROUPS = 30
 INTRINSICS = ("resource.service.name", "name", "status", "kind")
 FAILED = Comparison("intrinsic", "status", "=", STATUS["error"])
 ORDERS = {"newest": "newest", "slowest": "slowest", "errors": "most errors"}
+LISTED_AS = {"newest": "newest", "slowest": "slowest", "errors": "with most errors"}
 EXAMPLES = (
     ("Failed", "{ status = error }"),
     ("Slow", "{ duration > 250ms }"),
@@ -33,22 +35,24 @@ def page(view: View) -> Page:
     """Traces with a span that matches the TraceQL query `q`."""
     query, by = view.text("q"), view.text("by")
     order = view.text("order") if view.text("order") in ORDERS else "newest"
-    values = {"query": query, "by": by, "order": order, "orders": ORDERS, "offered": INTRINSICS}
+    values = {"query": query, "by": by, "order": order, "orders": ORDERS, "listed_as": LISTED_AS, "offered": INTRINSICS}
     values |= {"examples": EXAMPLES, "limit": LISTED, "dots": []}
     try:
         condition = parse_traceql(query or "{}")
-        groups = _groups(view, condition, by) if by else []
+        groups = _groups(view, condition, by) if by else Groups([], is_complete=True)
         found = find_traces(view.directory, condition, view.period.times, LISTED)
     except QueryError as error:
         return Page("traces.html", {**values, "traces": [], **explained(error)}, 400)
     dots = trace_scatter(view.directory, condition, view.period.times, DOTS)
     values |= {"dots": dots, "scatter": _scatter(view, dots, _failed(view)), "is_cut": len(dots) == DOTS}
-    values |= {"groups": [(one, narrowed(query, _condition(by, one.value))) for one in groups]}
-    matched = {one.summary.trace_id: one.matched for one in found} if query else {}
-    return Page("traces.html", {**values, "matched": matched, **bars(_ordered([one.summary for one in found], order))})
+    values |= {"groups": [(one, narrowed(query, _condition(by, one.value))) for one in groups.groups]}
+    values["groups_are_complete"] = groups.is_complete
+    matched = {one.summary.trace_id: one.matched for one in found} if query and order == "newest" else {}
+    listed, is_complete = _ordered(view, condition, [one.summary for one in found], order)
+    return Page("traces.html", {**values, "matched": matched, "is_complete": is_complete, **bars(listed)})
 
 
-def _groups(view: View, condition: Condition | None, by: str) -> list[Group]:
+def _groups(view: View, condition: Condition | None, by: str) -> Groups:
     return trace_groups(view.directory, condition, view.period.times, parse_left(by), GROUPS)
 
 
@@ -80,12 +84,20 @@ def bars(traces: Sequence[TraceSummary]) -> dict[str, Any]:
     return {"traces": traces, "longest_ns": max((one.duration_ns for one in traces), default=0) or 1}
 
 
-def _ordered(traces: Sequence[TraceSummary], order: str) -> list[TraceSummary]:
+def _ordered(
+    view: View, condition: Condition | None, newest: list[TraceSummary], order: str
+) -> tuple[list[TraceSummary], bool]:
+    """Return the newest, the slowest, or those with most failed spans; and whether all of the time was looked at."""
+    newest = sorted(newest, key=lambda one: -one.start_ns)
+    if order == "newest":
+        return newest, True
+    rank = slowest_traces if order == "slowest" else failing_traces
+    ranking = rank(view.directory, condition, view.period.times, LISTED)
+    found = summaries(view.directory, ranking.trace_ids)
     if order == "slowest":
-        return sorted(traces, key=lambda one: -one.duration_ns)
-    if order == "errors":
-        return sorted(traces, key=lambda one: (-one.errors, -one.start_ns))
-    return sorted(traces, key=lambda one: -one.start_ns)
+        return sorted(found, key=lambda one: -one.duration_ns), ranking.is_complete
+    found += [one for one in newest if one.trace_id not in set(ranking.trace_ids)]  # where few fail
+    return sorted(found, key=lambda one: (-one.errors, -one.start_ns))[:LISTED], ranking.is_complete
 
 
 def _scatter(view: View, dots: Sequence[Dot], failed: set[bytes]) -> Plot:
