@@ -2,11 +2,10 @@
 
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 
 from clew_console.query.block_match import head_of
 from clew_console.query.traceql import Condition
-from clew_console.search.scan import Budget, Hit, scan
+from clew_console.search.scan import Budget, Hit, count_blocks, scan
 from clew_console.search.summary import root_of
 from clew_console.search.time_range import TimeRange
 from clew_console.store.directory import Directory
@@ -14,8 +13,8 @@ from clew_console.store.span_block import trace_order
 
 MOST_DOTS = 2000
 BUDGET_SECONDS = 0.5
-PARTS = 16
-"""Of the time, a power of two: each is looked at by itself."""
+MOST_BLOCKS = 256
+"""Of some 2000 spans each, a millisecond or two: so many lie beside each other on the chart without a gap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +36,12 @@ def trace_scatter(
     """Return at most `limit` dots, the newest first: one per trace.
 
     Of more traces than that a sample is drawn over the whole time; a trace that is drawn once is drawn always. The
-    answer takes half a second at most: what is left out then lies all over the time too.
+    answer takes half a second at most, and then leaves the oldest out.
     """
-    dots, sample, budget = dict[bytes, Dot](), Sample(limit), Budget(BUDGET_SECONDS)
-    root = partial(root_of, directory)
-    for hit in chain.from_iterable(scan(directory, condition, part, root, budget) for part in scattered(when)):
+    dots, sample = dict[bytes, Dot](), Sample(limit)
+    every = thinning(count_blocks(directory, when)) if condition is None else 1  # what a query finds may be rare
+    root, budget = partial(root_of, directory), Budget(BUDGET_SECONDS)
+    for hit in scan(directory, condition, when, root, budget, every=every):
         for position in _candidates(hit) if condition is None else hit.positions:
             trace_id = hit.block.trace_id(position)
             if sample.takes(trace_id):
@@ -54,12 +54,12 @@ def trace_scatter(
     return sorted(dots.values(), key=lambda dot: -dot.start_ns)
 
 
-def scattered(when: TimeRange) -> list[TimeRange]:
-    """Cut the time, and return the parts in an order of which every beginning lies all over it; the newest first."""
-    bits = PARTS.bit_length() - 1
-    edges = [when.start_ns + (when.end_ns - when.start_ns) * number // PARTS for number in range(PARTS + 1)]
-    places = sorted(range(PARTS), key=lambda place: int(f"{place:0{bits}b}"[::-1], 2))
-    return [TimeRange(edges[PARTS - 1 - place], edges[PARTS - place]) for place in places]
+def thinning(blocks: int) -> int:
+    """Return one of how many blocks is enough: a power of two, so that mostly the same are looked at again."""
+    every = 1
+    while blocks > every * MOST_BLOCKS:
+        every *= 2
+    return every
 
 
 def _candidates(hit: Hit) -> list[int]:

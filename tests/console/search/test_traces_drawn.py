@@ -6,7 +6,6 @@ import time
 
 import pytest
 from clew_console.search import attribute_compare, groups, log_histogram, ranking, scatter
-from clew_console.search.time_range import TimeRange
 from clew_console.web.pages import traces
 
 
@@ -90,11 +89,14 @@ def test_the_list_is_ordered_over_the_whole_time(drawn, monkeypatch):
     assert listed(order="errors", q="{ duration < 3s && kind = server }") == [(True, "2 s"), (False, "1 s")]
 
 
-def test_any_part_of_the_dots_lies_all_over_the_time():
-    """However early the time for an answer is over, what was looked at is the newest and parts far from each other."""
-    parts = scatter.scattered(TimeRange(1600, 3200))
-    assert [part.start_ns for part in parts[:4]] == [3100, 2300, 2700, 1900]
-    assert sorted(parts, key=lambda part: part.start_ns) == [TimeRange(at, at + 100) for at in range(1600, 3200, 100)]
+def test_dots_of_many_blocks_lie_all_over_the_time(drawn, monkeypatch):
+    """Where there are more blocks than can be drawn, one of two, four, eight is looked at, the same ones each time."""
+    assert [scatter.thinning(blocks) for blocks in (1, 256, 257, 512, 5000)] == [1, 1, 2, 2, 32]
+    everything = drawn.get("/api/search/scatter").json()["dots"]
+    monkeypatch.setattr(scatter, "MOST_BLOCKS", 1)
+    some = drawn.get("/api/search/scatter").json()["dots"]
+    assert some == drawn.get("/api/search/scatter").json()["dots"]
+    assert all(dot in everything for dot in some)
 
 
 def test_a_wrong_group_is_explained(drawn):

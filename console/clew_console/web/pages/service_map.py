@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from clew_console.search.service_map import Edge, NodeName, service_map
 from clew_console.search.time_range import TimeRange
+from clew_console.web.graph_curve import Curve, Grid, Point
 from clew_console.web.graph_layout import layers
+from clew_console.web.graph_text import Box, text_places
 from clew_console.web.links import joined, of_service, quoted
 from clew_console.web.page import Page, View
 from clew_console.web.text import duration_text, percent_text, rate_text
@@ -18,12 +20,10 @@ ROW = 104
 MARGIN = 24
 BACK_BULGE = 60
 LANE = 34
-LANE_TEXT = 14
-"""Texts of neighbouring lanes stand below each other."""
 MAX_NAME_CHARACTERS = 19
-TEXT_SHIFT = 0.22
+GRID = Grid(NODE_WIDTH, NODE_HEIGHT, COLUMN, ROW)
 
-Place = tuple[float, float]
+Places = Mapping[NodeName, Point]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def page(view: View) -> Page:
         node: _place(row, index, level, width) for level, row in enumerate(rows) for index, node in enumerate(row)
     }
     lanes = _lanes(found.edges, places)
-    drawn = [_edge(view, edge, places, lanes, seconds) for edge in found.edges]
+    drawn = _edges(view, sorted(found.edges, key=_gravity), places, lanes, seconds)
     boxes = [
         DrawnNode(one.kind, one.name, *places[one.kind, one.name], _node_link(view, one.kind, one.name), one.errors)
         for one in nodes
@@ -84,18 +84,18 @@ def page(view: View) -> Page:
         "node_width": NODE_WIDTH,
         "node_height": NODE_HEIGHT,
     }
-    return Page("map.html", {"nodes": boxes, "edges": drawn, **size, "sorted_edges": sorted(drawn, key=_gravity)})
+    return Page("map.html", {"nodes": boxes, "edges": drawn, **size})
 
 
-def _gravity(one: DrawnEdge) -> tuple[float, int]:
-    return (-one.edge.total.error_share, -one.edge.total.requests)
+def _gravity(edge: Edge) -> tuple[float, int]:
+    return (-edge.total.error_share, -edge.total.requests)
 
 
-def _place(row: Sequence[NodeName], index: int, level: int, width: float) -> Place:
+def _place(row: Sequence[NodeName], index: int, level: int, width: float) -> Point:
     return width / 2 + (index - (len(row) - 1) / 2) * COLUMN, MARGIN + NODE_HEIGHT / 2 + level * ROW
 
 
-def _lanes(edges: Sequence[Edge], places: Mapping[NodeName, Place]) -> dict[tuple[NodeName, NodeName], int]:
+def _lanes(edges: Sequence[Edge], places: Places) -> dict[tuple[NodeName, NodeName], int]:
     """Give each edge that goes up a lane of its own on the right, the shortest the innermost."""
     up = [edge for edge in edges if places[edge.target][1] <= places[edge.source][1]]
     up.sort(key=lambda edge: places[edge.source][1] - places[edge.target][1])
@@ -110,61 +110,65 @@ def _node_link(view: View, kind: str, name: str) -> str:
     return view.link("/traces", q=joined("kind = client"))
 
 
-def _edge(
+def _edges(
     view: View,
-    edge: Edge,
-    places: Mapping[NodeName, Place],
+    edges: Sequence[Edge],
+    places: Places,
     lanes: Mapping[tuple[NodeName, NodeName], int],
     seconds: float,
-) -> DrawnEdge:
-    lane = lanes.get((edge.source, edge.target), 0)
-    path, x, y = _curve(places[edge.source], places[edge.target], _right(places, edge), lane)
-    if (edge.source, edge.target) in lanes:
-        y += LANE_TEXT * (lane - len(lanes) / 2)
-    else:
-        x += TEXT_SHIFT * _towards_single(places, edge)
-    total = edge.total
-    failed = f"{percent_text(total.error_share)} failed" if total.errors else ""
-    text = f"{rate_text(total.requests / seconds)} · {duration_text(total.p95_ns)}"
-    ends = f"{edge.source[1]} to {edge.target[1]}"
-    title = f"{ends}: {total.requests} calls, p95 {duration_text(total.p95_ns)}" + (f", {failed}" if failed else "")
-    width = round(1.2 + math.log10(1 + total.requests / seconds) * 1.6, 2)
-    return DrawnEdge(edge, path, x, y, width, text, failed, title, _edge_link(view, edge))
+) -> list[DrawnEdge]:
+    """Draw the edges; those before others have the better places for their texts."""
+    curves = [_curve(edge, places, lanes) for edge in edges]
+    failures = [f"{percent_text(edge.total.error_share)} failed" if edge.total.errors else "" for edge in edges]
+    texts = [failed or _text(edge, seconds) for edge, failed in zip(edges, failures, strict=True)]
+    boxes = [Box(x, y, NODE_WIDTH, NODE_HEIGHT) for x, y in places.values()]
+    spots = text_places(list(zip(curves, texts, strict=True)), boxes)
+    return [
+        DrawnEdge(edge, curve.path, *spot, _width(edge, seconds), text, failed, _title(edge, failed), _link(view, edge))
+        for edge, curve, spot, text, failed in zip(edges, curves, spots, texts, failures, strict=True)
+    ]
 
 
-def _right(places: Mapping[NodeName, Place], edge: Edge) -> float:
+def _text(edge: Edge, seconds: float) -> str:
+    return f"{rate_text(edge.total.requests / seconds)} · {duration_text(edge.total.p95_ns)}"
+
+
+def _width(edge: Edge, seconds: float) -> float:
+    return round(1.2 + math.log10(1 + edge.total.requests / seconds) * 1.6, 2)
+
+
+def _title(edge: Edge, failed: str) -> str:
+    ends, total = f"{edge.source[1]} to {edge.target[1]}", edge.total
+    return f"{ends}: {total.requests} calls, p95 {duration_text(total.p95_ns)}" + (f", {failed}" if failed else "")
+
+
+def _curve(edge: Edge, places: Places, lanes: Mapping[tuple[NodeName, NodeName], int]) -> Curve:
+    source, target = places[edge.source], places[edge.target]
+    lane = lanes.get((edge.source, edge.target))
+    if lane is None:
+        return GRID.down(source, target)
+    right = _right(places, edge) + BACK_BULGE + LANE * lane
+    return GRID.up(
+        source,
+        target,
+        right,
+        leaves_above=_has_neighbour(places, source),
+        enters_above=_has_neighbour(places, target),
+    )
+
+
+def _right(places: Places, edge: Edge) -> float:
     """Return the right end of all boxes of the layers from one end to the other."""
     top, bottom = sorted((places[edge.source][1], places[edge.target][1]))
     return max(x for x, y in places.values() if top <= y <= bottom) + NODE_WIDTH / 2
 
 
-def _towards_single(places: Mapping[NodeName, Place], edge: Edge) -> float:
-    """Return how far to move the text towards the queue or database, where fewer lines meet than at a service."""
-    (x1, _), (x2, _) = places[edge.source], places[edge.target]
-    if edge.target[0] != "service":
-        return x2 - x1
-    return x1 - x2 if edge.source[0] != "service" else 0.0
+def _has_neighbour(places: Places, place: Point) -> bool:
+    """Tell whether a box stands right of this one, in its layer."""
+    return any(y == place[1] and x > place[0] for x, y in places.values())
 
 
-def _curve(source: Place, target: Place, right: float, lane: int) -> tuple[str, float, float]:
-    """Return the path and where its text stands.
-
-    Downwards it goes from box to box, around the boxes of layers between; upwards around the right side.
-    """
-    (x1, y1), (x2, y2), half = source, target, NODE_HEIGHT / 2
-    if y2 > y1:
-        top, bottom = y1 + half, y2 - half - 5
-        bow = 0.0 if y2 - y1 <= ROW else 0.75 * COLUMN if x2 > x1 else -0.75 * COLUMN
-        middle = (top + bottom) / 2
-        path = f"M{x1:.1f} {top:.1f}C{x1 + bow:.1f} {middle:.1f} {x2 + bow:.1f} {middle:.1f} {x2:.1f} {bottom:.1f}"
-        return path, (x1 + x2) / 2 + 0.75 * bow, middle
-    bulge = right + BACK_BULGE + LANE * lane
-    start, end = x1 + NODE_WIDTH / 2, x2 + NODE_WIDTH / 2 + 5
-    path = f"M{start:.1f} {y1:.1f}C{bulge:.1f} {y1:.1f} {bulge:.1f} {y2:.1f} {end:.1f} {y2:.1f}"
-    return path, (start + end + 6 * bulge) / 8, (y1 + y2) / 2
-
-
-def _edge_link(view: View, edge: Edge) -> str:
+def _link(view: View, edge: Edge) -> str:
     """Lead to the traces with this call, to the failed ones where it fails."""
     failed = "status = error" if edge.total.errors else ""
     if "queue" in {edge.source[0], edge.target[0]}:
