@@ -12,7 +12,7 @@ from clew_console.web.page import View
 MAX_CARDS = 16
 P95 = 0.95
 
-_OTHERS = ("clew.messaging.", "clew.business.")
+_OTHERS = ("clew.messaging.", "clew.business.", "clew.metric.")
 """What the kit measures under its own name and is no pattern (instrumentation/semconv.py)."""
 _STARTS = ("clew.saga.started", "clew.outbox.stored")
 """Counters whose other end says more."""
