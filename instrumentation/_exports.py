@@ -144,11 +144,11 @@ class Exports:
         if OTLP in settings.metrics.exporters:
             self._flusher.start()
 
-    def flush(self, timeout_seconds: float) -> bool:
+    def flush(self, timeout_seconds: float, *, leaving: bool = False) -> bool:
         """Send everything and write every line; return whether that was done in time."""
         deadline = monotonic() + timeout_seconds
         written = self.lines.flush(timeout_seconds)
-        return self._flusher.force_flush(max(0.0, deadline - monotonic())) and written
+        return self._flusher.force_flush(max(0.0, deadline - monotonic()), leaving=leaving) and written
 
     def shutdown(self, timeout_seconds: float) -> bool:
         """Flush for the last time; what comes later is dropped and counted. One deadline for everything."""

@@ -85,8 +85,11 @@ class Telemetry:
         Returns:
             Whether everything was delivered in time.
         """
+        return self._deliver(timeout, leaving=False)
+
+    def _deliver(self, timeout: float, *, leaving: bool) -> bool:
         stop_by = monotonic() + timeout
-        is_done = self._exports.flush(timeout)
+        is_done = self._exports.flush(timeout, leaving=leaving)
         return (self._plugs is None or self._plugs.flush(max(0.0, stop_by - monotonic()))) and is_done
 
     def shutdown(self, timeout: float | None = None) -> bool:
@@ -255,7 +258,7 @@ class Telemetry:
 
     def flush_before_exit(self) -> None:
         """Deliver what is queued when a server is about to stop; the shutdown that follows shares the deadline."""
-        self.flush(self._seconds_left())
+        self._deliver(self._seconds_left(), leaving=True)
         self._publish()
         if self._doors.is_ending:  # the server may end the process by a signal's default handler: no door comes after
             self._exports.report_losses()

@@ -77,16 +77,16 @@ def test_sigterm_delivers_everything(serve_program, fetch, otlp_sink):
     assert sum(span.name == "work" for span in otlp_sink.records("traces")) == 50
 
 
-def test_a_dead_backend_delays_the_end_by_five_seconds_at_most(serve_program, fetch, otlp_sink):
-    """With the backend gone, requests are answered and SIGTERM ends the process within its one deadline."""
+def test_a_dead_backend_delays_the_end_by_little(serve_program, fetch, otlp_sink):
+    """With nobody at the backend's address, requests are answered, and SIGTERM ends the process before its deadline."""
     otlp_sink.server.shutdown()
     otlp_sink.server.server_close()
-    process, url = serve_program(SERVICE)
+    process, url = serve_program(SERVICE, CLEW_SHUTDOWN_TIMEOUT="30")
     fetch(f"{url}/hello/ann")
     begin = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    _, err = process.communicate(timeout=20)
-    assert time.monotonic() - begin < 6
+    _, err = process.communicate(timeout=40)
+    assert time.monotonic() - begin < 15
     assert "not delivered" in err
 
 

@@ -30,7 +30,8 @@ def judge(code: str, details: str, trailing: Metadata) -> Outcome:
     asked = retry_after_seconds(trailing)
     never = asked is not None and asked < 0
     if not never and (code in RETRYABLE or (code == RESOURCE_EXHAUSTED and asked is not None)):
-        return Outcome(Verdict.RETRYABLE, retry_after_seconds=asked, reason=reason)
+        refused = code == "UNAVAILABLE" and "Connection refused" in details
+        return Outcome(Verdict.RETRYABLE, retry_after_seconds=asked, reason=reason, refused=refused)
     return Outcome(Verdict.FAILED, reason=reason)
 
 

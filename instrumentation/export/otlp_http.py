@@ -63,7 +63,8 @@ class OtlpHttpExporter:
             return Outcome(Verdict.RETRYABLE, reason=f"no answer within {time.monotonic() - started:.1f} s{self._at()}")
         except (OSError, HTTPException) as error:
             self._disconnect()
-            return Outcome(Verdict.RETRYABLE, reason=f"{type(error).__name__}: {error}{self._at()}")
+            refused = isinstance(error, ConnectionRefusedError)
+            return Outcome(Verdict.RETRYABLE, reason=f"{type(error).__name__}: {error}{self._at()}", refused=refused)
         finally:
             self._busy = False
 

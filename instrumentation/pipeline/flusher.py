@@ -24,11 +24,12 @@ LONGEST_SLEEP_SECONDS = 5.0
 
 
 class _Drain:
-    """A request to send everything by a deadline, and its answer."""
+    """A request to send everything by a deadline, and its answer; one that is `leaving` gives up who is not there."""
 
-    def __init__(self, deadline: float, *, last: bool) -> None:
+    def __init__(self, deadline: float, *, last: bool, leaving: bool = False) -> None:
         self.deadline = deadline
         self.last = last
+        self.leaving = leaving or last
         self.begun = Event()
         self.done = Event()
         self.complete = False
@@ -69,20 +70,24 @@ class Flusher:
         finally:
             self._starting.release()
 
-    def force_flush(self, timeout_seconds: float) -> bool:
-        """Send everything added so far. Return whether that was done within `timeout_seconds`."""
+    def force_flush(self, timeout_seconds: float, *, leaving: bool = False) -> bool:
+        """Send everything added so far. Return whether that was done within `timeout_seconds`.
+
+        `leaving`: the process is about to end, so receivers that are not there are not waited for.
+        """
         if self._last:
             return False
         self.start()
-        drain = _Drain(time.monotonic() + timeout_seconds, last=False)
+        drain = _Drain(time.monotonic() + timeout_seconds, last=False, leaving=leaving)
         self._ask(drain, timeout_seconds)
         return drain.complete
 
     def shutdown(self, timeout_seconds: float) -> bool:
         """Send everything, then refuse what comes; count what is left as dropped `shutdown`.
 
-        One deadline holds for all signals; an attempt that is stuck is broken off after a quarter of it. May be called
-        again, from a signal handler too: the later call waits for the first.
+        One deadline holds for all signals; an attempt that is stuck is broken off after a quarter of it, and a receiver
+        at whose address nobody has listened for a second is given up. May be called again, from a signal handler too:
+        the later call waits for the first.
 
         Returns:
             Whether everything was sent.
@@ -159,24 +164,28 @@ class Flusher:
     def _serve(self, drain: _Drain) -> None:
         drain.begun.set()
         try:
-            drain.complete = self._drain(drain.deadline)
+            drain.complete = self._drain(drain.deadline, leaving=drain.leaving)
             self._correct()
         finally:
             drain.done.set()
 
-    def _drain(self, deadline: float) -> bool:
+    def _drain(self, deadline: float, *, leaving: bool) -> bool:
         """Send until nothing is left or the deadline has come, each lane with its share of the time."""
         for lane in self._lanes:
             lane.hasten()
             if isinstance(lane, MetricLane):
                 lane.refresh()
+        began = time.monotonic()
         goals = [(lane, lane.settled + lane.backlog()) for lane in self._lanes]
-        while left := [lane for lane, goal in goals if lane.settled < goal and lane.backlog()]:
+        while unsent := [lane for lane, goal in goals if lane.settled < goal and lane.backlog()]:
+            left = [lane for lane in unsent if not (leaving and lane.is_hopeless(began))]
             for place, lane in enumerate(left):
                 now = time.monotonic()
                 if now >= deadline:
                     return False
                 lane.advance(now + (deadline - now) / (len(left) - place), final=True)
+            if not left:
+                return False
             pause = min(deadline, *(lane.not_before for lane in left)) - time.monotonic()
             self._budget.bell.wait(pause)  # for the first that has backed off; 0 s if one has not
         return True

@@ -20,6 +20,9 @@ from instrumentation.signals.delivery import Exporter, Outcome, Verdict
 MAX_BATCH_BYTES = 4 * 1024 * 1024
 """Most bytes of records in one request; receivers commonly take 4 to 20 MiB."""
 
+REFUSED_SECONDS = 1.0
+"""So long nobody may listen at the receiver's address before a process that ends waits for it no longer."""
+
 Encode = Callable[[Mapping[bytes, Sequence[bytes]]], bytes]
 """Makes an export request of records by scope, under the process's resource."""
 
@@ -55,6 +58,8 @@ class Lane(ABC):
         self._limit = route.settings.batch_records
         self.not_before = 0.0
         self._asked_to_wait = False
+        self._refused_since: float | None = None
+        self._tried_at = 0.0
 
     @abstractmethod
     def refill(self, *, final: bool) -> None:
@@ -80,6 +85,15 @@ class Lane(ABC):
         """Try again at once, unless the receiver asked to be left alone."""
         if not self._asked_to_wait:
             self.not_before = 0.0
+
+    def is_hopeless(self, since: float) -> bool:
+        """Tell whether nobody has listened for a second or longer, by an attempt after `since`."""
+        refused_since = self._refused_since
+        return (
+            refused_since is not None
+            and self._tried_at >= since
+            and time.monotonic() - refused_since >= REFUSED_SECONDS
+        )
 
     def forget_parent(self) -> None:
         """Let go of a forked child's copies."""
@@ -136,10 +150,16 @@ class Lane(ABC):
                 return self._drop(batch, "rejected")
 
     def _export(self, body: bytes, deadline: float) -> Outcome:
+        self._tried_at = time.monotonic()
         try:
-            return self.route.exporter.export(body, deadline)
+            outcome = self.route.exporter.export(body, deadline)
         except Exception as error:
-            return Outcome(Verdict.FAILED, reason=f"the exporter raised {type(error).__name__}: {error}")
+            outcome = Outcome(Verdict.FAILED, reason=f"the exporter raised {type(error).__name__}: {error}")
+        if not outcome.refused:
+            self._refused_since = None
+        elif self._refused_since is None:
+            self._refused_since = self._tried_at
+        return outcome
 
     def _delivered(self, batch: Batch, outcome: Outcome) -> Sequence[Batch]:
         rejected = min(max(outcome.rejected, 0), batch.count)

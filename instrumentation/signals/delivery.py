@@ -22,12 +22,14 @@ class Outcome(NamedTuple):
         rejected: Records a receiver refused out of an otherwise delivered request (OTLP's partial success).
         retry_after_seconds: How long the receiver asked to be left alone; None if it said nothing.
         reason: Why, for the diagnostics line; no payload and no secret in it.
+        refused: Whether nobody listens where the request was sent.
     """
 
     verdict: Verdict
     rejected: int = 0
     retry_after_seconds: float | None = None
     reason: str = ""
+    refused: bool = False
 
 
 DELIVERED = Outcome(Verdict.DELIVERED)

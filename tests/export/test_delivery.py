@@ -83,6 +83,32 @@ def test_outage_and_recovery(receiver, pipeline):
     assert [b"will be tried again" in line for line in p.lines] == [True]
 
 
+def test_nobody_there_is_not_waited_for_at_the_end(receiver, pipeline):
+    """A receiver at whose address nobody listens for a second is given up at the end, and the loss is counted so."""
+    receiver.stop()
+    p = pipeline()
+    p.add("a", "b")
+    started = time.monotonic()
+    assert not p.flusher.force_flush(60, leaving=True)
+    assert 1 <= time.monotonic() - started < 30
+    assert p.books() == (2, 0, 2, {})
+    started = time.monotonic()
+    assert not p.flusher.shutdown(60)
+    assert time.monotonic() - started < 30
+    assert p.books() == (2, 0, 0, {"shutdown": 2})
+
+
+def test_somebody_who_comes_back_within_a_second_gets_it_all(receiver, pipeline):
+    """A receiver that is started again meanwhile is no loss, even at the end."""
+    receiver.stop()
+    p = pipeline()
+    p.add("a", "b")
+    assert not p.flusher.force_flush(0.2, leaving=True)
+    receiver.start()
+    assert p.flusher.shutdown(60)
+    assert p.books() == (2, 2, 0, {})
+
+
 def test_retry_after_is_kept(receiver, pipeline):
     """A receiver that asks for a second of rest gets it, even if a flush is asked for."""
     receiver.answers = [(503, {"Retry-After": "1"}, b"")]

@@ -60,7 +60,10 @@ def seconds_of(port, lines, number):
 
 @pytest.fixture(
     scope="module",
-    params=[name if name == "httptools" else pytest.param(name, marks=pytest.mark.slow) for name in SERVERS],
+    params=[
+        pytest.param("httptools", id="quick"),
+        *[pytest.param(name, id=f"whole-{name}", marks=pytest.mark.faults) for name in SERVERS],
+    ],
 )
 def services(request, tmp_path_factory, make_otlp_sink):
     """A service with the kit and one without, alike in all else, and what the former sends to."""
@@ -88,7 +91,7 @@ def test_a_megabyte_costs_no_time(services, attack):
     assert with_kit < 1.5 * without + 0.01, times
 
 
-def test_nothing_large_is_stored_or_held(services):
+def test_nothing_large_is_stored_or_held(services, tell):
     """After all of that no record, no line is larger than 8 KiB, and the process has not grown by what it was sent."""
     instrumented, _, sink = services
     process = psutil.Process(instrumented.process.pid)
@@ -104,7 +107,9 @@ def test_nothing_large_is_stored_or_held(services):
     printed = instrumented.end()
     records = [*sink.records("traces"), *sink.records("logs")]
     assert len(records) > 400
-    assert max(record.ByteSize() for record in records) < STORED_BYTES
-    assert max(map(len, printed.splitlines())) < STORED_BYTES
+    largest = max(record.ByteSize() for record in records)
+    longest = max(map(len, printed.splitlines()))
+    figures = f"largest record {largest} bytes, longest line {longest}, {grown / 1024 / 1024:.1f} MiB more"
     # 20 times 11 MB went through it; kept by a cache they would be 220.
-    assert grown < 64 * 1024 * 1024, f"{grown / 1024 / 1024:.1f} MiB"
+    wrong = [figures] if max(largest, longest) >= STORED_BYTES or grown >= 64 * 1024 * 1024 else []
+    tell(f"{len(ATTACKS)} kinds of headers of 1 MB, of 1000 lines or of 100,000 members", figures, wrong)
