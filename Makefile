@@ -1,5 +1,6 @@
 # Each target sets up what it needs on a machine that has Python 3.11 or newer and make.
-# Variables: PYTHON (interpreter to start from), PYTEST_ARGS (to pytest), FAULT_SECONDS (of each phase), BENCH_ARGS (to the benchmark), DEMO_ARGS (to the demo).
+# Variables: PYTHON (interpreter to start from), PYTEST_ARGS (to pytest), FAULT_SECONDS (of each phase), SOAK_SECONDS,
+# BENCH_ARGS (to the benchmark), DEMO_ARGS (to the demo).
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -10,7 +11,8 @@ WORKERS ?= 2
 export UV_PROJECT_ENVIRONMENT := .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow stack-test up compose-test faults bench bench-console check format lock generate screenshots clean
+.PHONY: help install demo test test-slow stack-test up compose-test faults soak bench bench-console check format lock generate \
+	screenshots clean
 
 help:  ## Show the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | awk -F'\t' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -42,6 +44,9 @@ test-slow: install  ## Run the tests that need real outages
 
 faults: install  ## Run each row of the fault table whole, and write docs/reliability.md (PYTEST_ARGS="-k row_02" for one)
 	@$(BIN)/python -m pytest -m faults --fault-table docs/reliability.md tests/faults $(PYTEST_ARGS)
+
+soak: install  ## Let faults come and go for an hour (SOAK_SECONDS=600 for a look), and write docs/reliability.md
+	@$(BIN)/python -m pytest -m soak --fault-table docs/reliability.md tests/faults $(PYTEST_ARGS)
 
 stack-test: install  ## Run the shop on Prometheus, Loki and the Collector, which are built first (minutes, once)
 	@$(BIN)/python -m stack build

@@ -1,5 +1,6 @@
 """The fault table: each row is a file here, quick in every run of the tests and whole with `-m faults`."""
 
+import itertools
 import re
 import textwrap
 from pathlib import Path
@@ -12,6 +13,8 @@ from harness.sink import Sink
 from harness.table import Line, merged
 from harness.trial import QUICK_RATE, Trial, capacity, share_of
 
+WHOLE_MARKS = ("faults", "soak")
+
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config, items):
@@ -19,9 +22,11 @@ def pytest_collection_modifyitems(config, items):
     for item in items:
         if "run" in item.fixturenames and item.path.parent == Path(__file__).parent:
             item.add_marker(pytest.mark.xdist_group("faults"))
-    if "faults" in config.getoption("markexpr"):
-        return
-    left_out = [item for item in items if item.get_closest_marker("faults")]
+    for item in items:
+        if item.get_closest_marker("faults"):
+            item.add_marker(pytest.mark.timeout(900))
+    not_asked_for = [mark for mark in WHOLE_MARKS if mark not in config.getoption("markexpr")]
+    left_out = [item for item in items if any(map(item.get_closest_marker, not_asked_for))]
     items[:] = [item for item in items if item not in left_out]
     config.hook.pytest_deselected(items=left_out)
 
@@ -37,7 +42,7 @@ def pytest_runtest_makereport(item, call):
     report = yield
     told = dict(item.user_properties).get("fault")
     row = re.match(r"test_row_(\d+)", item.path.name)
-    if report.when == "call" and row and item.get_closest_marker("faults"):
+    if report.when == "call" and row and any(map(item.get_closest_marker, WHOLE_MARKS)):
         injected, seen = told or (item.name, "")
         outcome = "survived" if report.passed else f"**not survived**: {call.excinfo.exconly()[:300]}"
         item.session.stash.setdefault(_LINES, []).append(Line(int(row[1]), injected, seen, outcome))
@@ -122,16 +127,17 @@ def sink(tmp_path):
 @pytest.fixture
 def run_program(tmp_path):
     """Return a function that runs code to its end in a process that sends to a receiver; returns the program."""
-    made = []
+    made, numbers = [], itertools.count()
 
     def run_program(code, sink, seconds=60, **environment):
-        directory = tmp_path / f"program{len(made)}"
+        directory = tmp_path / f"program{next(numbers)}"
         directory.mkdir()
         (directory / "program.py").write_text(textwrap.dedent(code))
         environment = {"OTEL_EXPORTER_OTLP_ENDPOINT": sink.url, **environment}
-        made.append(Program("program.py", directory=directory, **environment))
-        made[-1].popen.wait(seconds)
-        return made[-1]
+        program = Program("program.py", directory=directory, **environment)
+        made.append(program)
+        program.popen.wait(seconds)
+        return program
 
     yield run_program
     for program in made:

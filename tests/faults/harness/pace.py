@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 PHASE_SECONDS = float(os.environ.get("FAULT_SECONDS", "15"))
 
+SOAK_SECONDS = float(os.environ.get("SOAK_SECONDS", "3600"))
+
 
 @dataclass(frozen=True)
 class Pace:

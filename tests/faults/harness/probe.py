@@ -45,6 +45,7 @@ async def lifespan(_app):
 
 def write_books(number, _frame):
     """Be what SIGTERM did before the kit chained to it: leave the last books and end."""
+    telemetry.shutdown()
     Path("books").write_text(json.dumps(telemetry.ledger()))
     signal.signal(number, signal.SIG_DFL)
     os.kill(os.getpid(), number)

@@ -154,6 +154,8 @@ class Sink:
         self._journal = directory / "journal"
         self._journal.touch()
         self._program = None
+        self._taken = []
+        self._read_bytes = 0
 
     @property
     def url(self):
@@ -189,9 +191,12 @@ class Sink:
 
     def taken(self, signal_name=None):
         """Return what it was sent so far, of one signal or all."""
-        lines = self._journal.read_bytes().split(b"\n")[:-1]
-        taken = [Taken(*json.loads(line)) for line in lines]
-        return [each for each in taken if signal_name in (None, each.signal)]
+        with self._journal.open("rb") as journal:
+            journal.seek(self._read_bytes)
+            *lines, _torn = journal.read().split(b"\n")
+        self._read_bytes += sum(len(line) + 1 for line in lines)
+        self._taken += [Taken(*json.loads(line)) for line in lines]
+        return [each for each in self._taken if signal_name in (None, each.signal)]
 
     def ids(self, signal_name):
         """Count how often each record was taken."""

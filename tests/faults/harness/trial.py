@@ -5,6 +5,7 @@ import threading
 import time
 import urllib.request
 from contextlib import ExitStack
+from itertools import takewhile
 from typing import NamedTuple
 
 from harness.load import Load
@@ -172,7 +173,8 @@ class Trial:
         """Return the seconds until a span sent after `since` was taken."""
         end = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < end:
-            arrived = [taken.at for taken in self.sink.taken("traces") if taken.at > since and taken.ids]
+            newest = reversed(self.sink.taken("traces"))
+            arrived = [taken.at for taken in takewhile(lambda taken: taken.at > since, newest) if taken.ids][::-1]
             if arrived:
                 return arrived[0] - since
             time.sleep(0.02)
