@@ -10,7 +10,7 @@ from harness.invariants import breaches
 from harness.pace import QUICK, WHOLE
 from harness.process import Program
 from harness.sink import Sink
-from harness.table import Line, merged
+from harness.table import Line, counted, merged
 from harness.trial import QUICK_RATE, Trial, capacity, share_of
 
 WHOLE_MARKS = ("faults", "soak")
@@ -38,14 +38,14 @@ def pytest_addoption(parser):
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
-    """Keep what a whole run told, for the table."""
+    """Keep what a run told, for the table: whole runs alone, of tests that have any."""
     report = yield
-    told = dict(item.user_properties).get("fault")
     row = re.match(r"test_row_(\d+)", item.path.name)
-    if report.when == "call" and row and any(map(item.get_closest_marker, WHOLE_MARKS)):
-        injected, seen = told or (item.name, "")
+    is_quick = "pace" in item.fixturenames and not any(map(item.get_closest_marker, WHOLE_MARKS))
+    if row and not is_quick and (report.when == "call" or report.failed):
+        told = dict(item.user_properties).get("fault", (item.function.__doc__.partition("\n")[0], ""))
         outcome = "survived" if report.passed else f"**not survived**: {call.excinfo.exconly()[:300]}"
-        item.session.stash.setdefault(_LINES, []).append(Line(int(row[1]), injected, seen, outcome))
+        item.session.stash.setdefault(_LINES, []).append(Line(int(row[1]), *told, outcome))
     return report
 
 
@@ -53,7 +53,7 @@ def pytest_sessionfinish(session):
     """Write the table."""
     page, lines = session.config.getoption("--fault-table", None), session.stash.get(_LINES, [])
     if page and lines:
-        page.write_text(merged(page.read_text(), lines))
+        page.write_text(merged(page.read_text(), counted(lines)))
 
 
 _LINES = pytest.StashKey()

@@ -1,6 +1,7 @@
 """The fault table of the documentation: a run puts its rows in place of those that were there."""
 
 import re
+from collections import Counter
 from typing import NamedTuple
 
 HEAD = "| row | injected | seen | |\n|---|---|---|---|\n"
@@ -34,3 +35,11 @@ def merged(page, lines):
     kept = [(number, text) for text in old if (number := int(text.split("|")[1])) not in new_rows]
     table = sorted([*kept, *((line.row, str(line)) for line in lines)], key=lambda entry: entry[0])
     return _TABLE.sub(lambda _: HEAD + "".join(text for _, text in table), page)
+
+
+def counted(lines):
+    """Return the lines with those that are alike as one, which says of how many cases it tells."""
+    return [
+        line if line.seen or count == 1 else line._replace(seen=f"{count} cases")
+        for line, count in Counter(lines).items()
+    ]
