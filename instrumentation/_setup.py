@@ -233,7 +233,8 @@ class Telemetry:
         form = self.settings.log_format
         if form == "ecs":
             return EcsRender(self._identity.attributes)
-        pretty = form in ("pretty", "console") or (form == "auto" and sys.stdout.isatty())
+        is_terminal = getattr(sys.stdout, "isatty", bool)  # there may be no stdout, or an object of the service's own
+        pretty = form in ("pretty", "console") or (form == "auto" and is_terminal())
         return render_console if pretty else None
 
     def _point(self) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import select
+import sys
 import time
 from collections.abc import Callable
 
@@ -12,6 +13,8 @@ _RANKS = {"debug": 10, "info": 20, "warning": 30, "error": 40, "critical": 50, "
 
 def write_stderr(line: bytes) -> None:
     """Write to file descriptor 2, or not at all if that would block or fail."""
+    if sys.__stderr__ is None:
+        return  # closed at the start: its number has become some other file's or socket's
     try:
         poll = select.poll()
         poll.register(2, select.POLLOUT)

@@ -1,6 +1,8 @@
 """Write log lines in a thread of their own: a reader of stdout that is stuck stops neither requests nor the flusher."""
 
+import errno
 import os
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -37,7 +39,7 @@ class LineWriter:
         """Queues one line, its newline included. Any thread; never blocks or raises."""
         self.defer = self._queue.defer
         """Queues one line that is rendered when it is written, as a record of no scope. As `write`."""
-        self._write = write or partial(os.write, 1)
+        self._write = write or (partial(os.write, 1) if sys.__stdout__ is not None else _refuse)
         self._budget.start = self._start
         self._hurry = Doorbell()
         self._empty = Event()
@@ -123,6 +125,11 @@ class LineWriter:
         self._closed = False
         self._hurry, self._empty = Doorbell(), Event()
         self._thread = None
+
+
+def _refuse(_data: bytes) -> int:
+    """Stand in for a stdout that was closed at the start: its number has become some other file's or socket's."""
+    raise OSError(errno.EBADF, "stdout is closed")
 
 
 def _whole_lines(taken: list[Record], written: int) -> int:

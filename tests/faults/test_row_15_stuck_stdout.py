@@ -1,12 +1,38 @@
 """Row 15: nobody reads stdout, or it is closed."""
 
 import fcntl
+import json
 import os
 import threading
 
 from harness.record import lost
 
 PIPE_BYTES = 4096
+
+CLOSED = """
+    import json, os, socket, sys
+
+    if len(sys.argv) == 1:
+        os.close(1)
+        os.close(2)
+        os.execv(sys.executable, [sys.executable, __file__, "closed"])
+    ours, theirs = socket.socketpair()
+    from instrumentation import get_logger, instrument
+
+    telemetry = instrument(service_name="closed")
+    for _ in range(10):
+        get_logger().info("said")
+    telemetry.flush()
+    received = ""
+    for end in (ours, theirs):
+        end.settimeout(0)
+        try:
+            received += end.recv(4096).decode()
+        except BlockingIOError:
+            continue
+    with open("seen", "w") as seen:
+        json.dump([[ours.fileno(), theirs.fileno()], received, telemetry.ledger()["lines"]], seen)
+"""
 
 
 def test_stuck_pipe(trial, judge):
@@ -36,3 +62,13 @@ def test_full_device(trial, judge):
     record = attacked.run(lambda: None, lambda: None)
     judge("/dev/full as stdout", record)
     assert lost(record.attacked.books, "lines") == {"disk_full": 2 * len(record.attacked.requests)}
+
+
+def test_closed(tell, run_program, sink):
+    """Where stdout was closed at the start its number is a socket's: no line goes there, and each is a loss."""
+    program = run_program(CLOSED, sink)
+    assert program.popen.returncode == 0, program.stderr()
+    numbers, received, lines = json.loads((program.directory / "seen").read_text())
+    tell("stdout and stderr closed at the start, their numbers taken by sockets", f"{len(received)} bytes in a socket")
+    assert (numbers, received) == ([1, 2], "")
+    assert (lines["delivered"], lines["dropped"]["disk_full"]) == (0, 10)
