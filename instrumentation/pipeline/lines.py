@@ -17,6 +17,7 @@ MAX_BYTES = 4 * 1024 * 1024
 """Memory for lines that wait, beside the 16 MiB of the signals: a stuck pipe must not take their room."""
 MAX_WRITE_BYTES = 256 * 1024
 _AFTER_WAITING: tuple[Reason, ...] = ("encode_error", "rejected", "disk_full", "shutdown")
+_LINE_BREAK = 10
 GATHER_SECONDS = 0.05
 """How long a first line waits for others: one write for many lines, and no delay a person would see."""
 
@@ -44,6 +45,7 @@ class LineWriter:
         self._hurry = Doorbell()
         self._empty = Event()
         self._closed = False
+        self._is_torn = False
         self._thread: Thread | None = None
         ledger.after_fork(self._forget_parent)
 
@@ -98,7 +100,8 @@ class LineWriter:
 
     def _write_all(self, taken: list[Record]) -> None:
         """Write lines; on failure those that are not wholly out are dropped, and the next write is tried afresh."""
-        data = memoryview(b"".join([line for _, line in taken]))
+        torn = b"\n" if self._is_torn else b""  # what is left of a line must not take the next one with it
+        data = memoryview(torn + b"".join([line for _, line in taken]))
         written = 0
         reason: Reason = "rejected"
         try:
@@ -108,7 +111,9 @@ class LineWriter:
             reason = "disk_full"
         except Exception:
             reason = "rejected"
-        out = _whole_lines(taken, written)
+        if written:
+            self._is_torn = data[written - 1] != _LINE_BREAK
+        out = _whole_lines(taken, written - len(torn))
         self._account.settle(out, reason, len(taken) - out)
 
     def _some(self, data: memoryview) -> int:

@@ -1,7 +1,10 @@
 """Row 10: all the ways a program may end."""
 
+import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 
+from harness.emitter import Emitter
 from harness.sink import Sink
 
 HEAD = """
@@ -94,3 +97,23 @@ def test_ends(tell, run_program, tmp_path, pace):
         ended = pool.map(lambda each: end(each[1], run_program, tmp_path / f"sink{each[0]}"), enumerate(ways))
         wrong = [problem for problems_of_one in ended for problem in problems_of_one]
     tell(", ".join(ways), "status kept, nothing said, all 50 spans arrived", wrong)
+
+
+def test_two_interrupts(tell, tmp_path, pace):
+    """Ctrl-C twice, the second during the last flush to a frozen backend: the program ends in time, without a word."""
+    sink = Sink(tmp_path / "sink").start()
+    emitter = Emitter(tmp_path / "emitter", sink.url, "interrupted")
+    try:
+        emitter.wait_for(50)
+        sink.freeze()
+        emitter.wait_for(pace.times(quick=200, whole=2000))
+        started = time.monotonic()
+        emitter.signal(signal.SIGINT)
+        time.sleep(0.7)
+        emitter.signal(signal.SIGINT)
+        emitter.popen.wait(30)
+        took = time.monotonic() - started
+        tell("Ctrl-C twice, the backend frozen", f"ended after {took:.1f} s", list(problems(emitter, took)))
+    finally:
+        emitter.close()
+        sink.close()
