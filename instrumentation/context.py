@@ -8,6 +8,8 @@ import re
 from binascii import unhexlify
 from collections.abc import Callable, Mapping
 from random import Random
+from struct import Struct
+from struct import error as StructError  # noqa: N812 it is a class
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote
 
@@ -57,6 +59,9 @@ _MEMBER = re.compile(f"({_MEMBER_KEY})={_MEMBER_VALUE}")
 _API_KEY = "[a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13}"
 _API_MEMBER = re.compile(f"(?:{_API_KEY})={_MEMBER_VALUE}")
 """One that OpenTelemetry's class takes, by level 1; of another it logs the whole text."""
+_TRACEPARENT = Struct("B16s8sB").unpack
+"""Version, trace id, span id, flags; of these bit 0 is `sampled`."""
+_NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
 _REQUEST_ID_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:/+=@~"
 _random = Random()  # noqa: S311 ids must be unique, not secret
 os.register_at_fork(after_in_child=_random.seed)
@@ -158,11 +163,11 @@ def parse_traceparent(value: bytes) -> Parent | None:
     if value[2] != 45 or value[35] != 45 or value[52] != 45 or value[:2] == b"ff" or value != value.lower():
         return None
     try:
-        unhexlify(value[:2])
-        trace_id, span_id, flags = unhexlify(value[3:35]), unhexlify(value[36:52]), unhexlify(value[53:55])[0]
-    except ValueError:
+        # At once and not field by field: 0.3 us of 1.1. Another hyphen leaves too little, which the length tells.
+        _, trace_id, span_id, flags = _TRACEPARENT(unhexlify(value.replace(b"-", b"")))
+    except (ValueError, StructError):
         return None
-    if not any(trace_id) or not any(span_id):
+    if trace_id == _NO_TRACE or span_id == _NO_SPAN:
         return None
     if flags <= TraceFlags.SAMPLED:
         return Parent(trace_id, span_id, flags == TraceFlags.SAMPLED)
@@ -233,7 +238,7 @@ def current_identity() -> Identity | None:
     span: Any = get_current().get(SPAN_KEY)
     if span is None:
         return None
-    return span if hasattr(span, "request_id") else parent_of(span)
+    return span if hasattr(span, "start_counter_ns") else parent_of(span)
 
 
 def outgoing_headers(
@@ -248,7 +253,8 @@ def outgoing_headers(
     """
     span = get_current_span(context) if span is None else span
     headers: dict[str, str] = {}
-    identity = parent_of(span)
+    # A span of the kit is its own identity: to make another object of it costs 1 us.
+    identity: Any = span if hasattr(span, "start_counter_ns") else parent_of(span)
     request_id = ""
     if identity is not None:
         flags = identity.sampled + RANDOM * identity.is_random
@@ -262,7 +268,9 @@ def outgoing_headers(
     if request_id:
         headers[REQUEST_ID_HEADER] = request_id
         if not entries:  # the usual case, which needs no check: a sane one is short
-            headers["baggage"] = f"{REQUEST_ID}={quote(request_id, safe='')}"
+            # The usual one is of digits and letters: to quote it costs 1.5 us.
+            quoted = request_id if request_id.isalnum() else quote(request_id, safe="")
+            headers["baggage"] = f"{REQUEST_ID}={quoted}"
             return headers
         entries = {REQUEST_ID: request_id, **{key: value for key, value in entries.items() if key != REQUEST_ID}}
     if entries and (baggage := format_baggage(entries, baggage_bytes)):
@@ -280,8 +288,12 @@ def incoming(headers: Mapping[str, str]) -> tuple[Parent | None, dict[str, str],
     parent = parse_traceparent(_as_bytes(headers.get("traceparent")))
     if parent is not None and "tracestate" in headers:
         parent = parent._replace(trace_state=parse_tracestate(_as_bytes(headers["tracestate"])))
-    entries = parse_baggage(_as_bytes(headers.get("baggage")))
-    request_id = sane_request_id(_as_bytes(headers.get(REQUEST_ID_HEADER)))
+    given = headers.get(REQUEST_ID_HEADER)
+    request_id = sane_request_id(_as_bytes(given))
+    carrier = headers.get("baggage")
+    if not carrier or (request_id and carrier == f"{REQUEST_ID}={given}"):  # what the kit itself sends
+        return parent, {}, request_id
+    entries = parse_baggage(_as_bytes(carrier))
     carried = entries.pop(REQUEST_ID, "")
     return parent, entries, request_id or sane_request_id(carried.encode("ascii", "replace"))
 

@@ -5,7 +5,7 @@ A protocol caches a Repeated for each combination of labels that it has seen, so
 
 from collections.abc import Mapping
 from contextvars import Token
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from opentelemetry import baggage as otel_baggage
 from opentelemetry import context as otel_context
@@ -13,11 +13,13 @@ from opentelemetry.context import (
     _SUPPRESS_INSTRUMENTATION_KEY as SUPPRESS,  # pyright: ignore[reportPrivateUsage] the API has no public name for it
 )
 from opentelemetry.context import Context
-from opentelemetry.trace import SpanKind, get_current_span, set_span_in_context
+from opentelemetry.trace import Span as ApiSpan
+from opentelemetry.trace import SpanKind, set_span_in_context
 
 from instrumentation import semconv
 from instrumentation.baggage import with_baggage
 from instrumentation.context import (
+    SPAN_KEY,
     Parent,
     as_span_context,
     incoming,
@@ -94,9 +96,8 @@ def leave(tracer: Tracer, name: str, kind: SpanKind) -> Span | None:
     context = otel_context.get_current()
     if context.get(SUPPRESS):
         return None
-    current = get_current_span(context)
-    parent = parent_of(current)
-    span = tracer.start(name, kind, parent)
+    current = cast("ApiSpan | None", context.get(SPAN_KEY))
+    span = tracer.start(name, kind, None if current is None else parent_of(current))
     if span is not None and not span.request_id:
         carried = otel_baggage.get_baggage(semconv.REQUEST_ID, context)
         if isinstance(carried, str):
@@ -106,7 +107,7 @@ def leave(tracer: Tracer, name: str, kind: SpanKind) -> Span | None:
 
 def make_current(span: Span) -> Token[Context]:
     """Make the span of an outgoing call the current one, until the token is detached."""
-    return otel_context.attach(set_span_in_context(span))
+    return otel_context.attach(Context({**otel_context.get_current(), SPAN_KEY: span}))
 
 
 def replaced(headers: Mapping[str, str], span: Span) -> dict[str, str]:
@@ -143,10 +144,10 @@ def enter(
     if remote is not None and trust == "link":
         span.add_link(as_span_context(remote))
     span.request_id = request_id or new_request_id()
-    context = Context() if context is None else context
+    around = {SPAN_KEY: span} if context is None else {**context, SPAN_KEY: span}
     if entries and trust == "continue":
-        context = with_baggage(context, entries)
-    return span, otel_context.attach(set_span_in_context(span, context))
+        return span, otel_context.attach(with_baggage(Context(around), entries))
+    return span, otel_context.attach(Context(around))
 
 
 def passed_context(trust: str, headers: Mapping[str, str]) -> Context:
@@ -167,7 +168,7 @@ def _passed(
 
 def request_id_attribute(span: Span) -> bytes:
     """Encode the request ID, which server and consumer spans carry; nothing if it is not sampled."""
-    return encode.attribute(semconv.REQUEST_ID, span.request_id) if span.sampled else b""
+    return encode.request_id(span.request_id) if span.sampled else b""
 
 
 def enter_ignored(tracer: Tracer) -> Token[Context] | None:

@@ -45,6 +45,9 @@ class AioServerInterceptor(grpc.aio.ServerInterceptor):
         self, continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]], handler_call_details: Any
     ) -> Handler:
         handler = await continuation(handler_call_details)
+        known = self._handlers.known(handler, handler_call_details.method)
+        if known is not None:
+            return known
         if handler is not None and not _is_asynchronous(_behavior_of(handler)):
             return self._handlers.threaded(handler, handler_call_details.method)
         return self._handlers.wrapped(handler, handler_call_details)
@@ -73,17 +76,22 @@ class _Handlers:
     def wrapped(self, handler: Handler, details: Any) -> Handler:
         """Return the handler of a call with its behavior inside of a span; None if the server has no such method."""
         path: str = details.method
+        known = self.known(handler, path)
+        if known is not None:
+            return known
         if handler is None:
             if not path.startswith(IGNORED_SERVICES):
                 self._rpc.refuse(path.removeprefix("/"), metadata_of(details.invocation_metadata))
             return None
-        known = self._wrapped.get(path)
-        if known is not None and known[0] is handler:
-            return known[1]
         wrapped = self._wrap(path, handler, partial(Served, self._rpc, path.removeprefix("/"), True))
-        if known is not None or len(self._wrapped) < MAX_WRAPPED:
+        if path in self._wrapped or len(self._wrapped) < MAX_WRAPPED:
             self._wrapped[path] = handler, wrapped
         return wrapped
+
+    def known(self, handler: Handler, path: str) -> Handler:
+        """Return the handler of a method as it was wrapped before; None if it was not, or not this one."""
+        found = self._wrapped.get(path)
+        return None if found is None or found[0] is not handler else found[1]
 
     def threaded(self, handler: Handler, path: str) -> Handler:
         """Return the handler of one call that grpc.aio runs in a thread of a pool.
