@@ -11,13 +11,13 @@ VARINT, FIXED64, LENGTH_DELIMITED, FIXED32 = 0, 1, 2, 5
 _FIXED64 = Struct("<Q").pack
 _FIXED32 = Struct("<I").pack
 _DOUBLE = Struct("<d").pack
-_ONE_BYTE = tuple(bytes((n,)) for n in range(128))
+ONE_BYTE = tuple(bytes((n,)) for n in range(128))
 
 
 def varint(n: int) -> bytes:
     """Encode an unsigned integer below 2**64; a negative one as its 64-bit two's complement."""
     if 0 <= n < 128:
-        return _ONE_BYTE[n]
+        return ONE_BYTE[n]
     n &= 0xFFFF_FFFF_FFFF_FFFF
     out = bytearray()
     while n > 127:
@@ -41,7 +41,7 @@ def field_varint(field: int, n: int) -> bytes:
 def field_bytes(field: int, data: bytes) -> bytes:
     """Encode a bytes, string or embedded message field."""
     size = len(data)
-    return header(field, LENGTH_DELIMITED) + (_ONE_BYTE[size] if size < 128 else varint(size)) + data
+    return header(field, LENGTH_DELIMITED) + (ONE_BYTE[size] if size < 128 else varint(size)) + data
 
 
 def field_fixed64(field: int, n: int) -> bytes:

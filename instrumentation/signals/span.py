@@ -21,9 +21,10 @@ from opentelemetry.util.types import Attributes, AttributeValue
 from typing_extensions import override
 
 from instrumentation import redaction, semconv
-from instrumentation.context import RANDOM, Parent, as_trace_state, new_ids, new_span_id, parent_of
+from instrumentation.context import RANDOM, SPAN_KEY, Parent, as_trace_state, new_ids, new_span_id, parent_of
 from instrumentation.encode import otlp
 from instrumentation.encode import span as encode
+from instrumentation.encode.attribute import attribute
 from instrumentation.guard import Guard
 from instrumentation.sampling import Sampler
 from instrumentation.signals.misuse import guarded, is_time, text
@@ -238,7 +239,7 @@ class Span(trace.Span):
             self._detailed().dropped[0] += 1
             return
         shown = redaction.attribute(key, value, settings.max_value_characters) if settings.redact else value
-        own[key] = encode.attribute(key, shown, settings.max_value_characters)
+        own[key] = attribute(key, shown, settings.max_value_characters)
 
     @override
     @guarded
@@ -426,10 +427,13 @@ def exception_name(exception: BaseException) -> str:
 class ActiveSpan:
     """Make a span the current one: a context manager, and a decorator for functions and coroutine functions."""
 
-    __slots__ = ("_end", "_record", "_set_status", "_span", "_start", "_token")
+    __slots__ = ("_arguments", "_end", "_record", "_set_status", "_span", "_start", "_token")
 
-    def __init__(self, start: Callable[[], trace.Span], *, end: bool, record: bool, set_status: bool) -> None:
+    def __init__(
+        self, start: Callable[..., trace.Span], arguments: tuple[Any, ...], end: bool, record: bool, set_status: bool
+    ) -> None:
         self._start = start
+        self._arguments = arguments
         self._end = end
         self._record = record
         self._set_status = set_status
@@ -437,8 +441,9 @@ class ActiveSpan:
         self._token: Token[Context] | None = None
 
     def __enter__(self) -> trace.Span:
-        span = self._span = self._start()
-        self._token = otel_context.attach(trace.set_span_in_context(span))
+        span = self._span = self._start(*self._arguments)
+        # As `set_span_in_context`, which copies the context twice: 0.4 us less.
+        self._token = otel_context.attach(Context({**otel_context.get_current(), SPAN_KEY: span}))
         return span
 
     def __exit__(
@@ -446,7 +451,7 @@ class ActiveSpan:
     ) -> None:
         span, token = self._span, self._token
         # A generator may be closed in another task, where the span is not the current one and must not be detached.
-        if token is not None and trace.get_current_span() is span:
+        if token is not None and otel_context.get_current().get(SPAN_KEY) is span:
             otel_context.detach(token)
         if exception is not None and isinstance(exception, Exception):
             if self._record:
@@ -461,7 +466,7 @@ class ActiveSpan:
         return _decorate(function, self._again)
 
     def _again(self) -> Self:
-        return type(self)(self._start, end=self._end, record=self._record, set_status=self._set_status)
+        return type(self)(self._start, self._arguments, self._end, self._record, self._set_status)
 
 
 def _decorate(function: Callable[P, R], new: Callable[[], ActiveSpan]) -> Callable[P, R]:
@@ -515,15 +520,15 @@ class Tracer(trace.Tracer):
         name = text(name)
         kind = kind if isinstance(cast("object", kind), SpanKind) else SpanKind.INTERNAL
         start_time = start_time if is_time(start_time) else None
-        current = trace.get_current_span(context)
-        parent = parent_of(current)
+        around = otel_context.get_current() if context is None else context
+        current = cast("trace.Span | None", around.get(SPAN_KEY))
+        parent = None if current is None else parent_of(current)
         settings = self._provider.target
         if settings is not None and settings.start_span is not None:
-            around = otel_context.get_current() if context is None else context
             return settings.start_span(settings, self._scope, name, kind, parent, start_time, attributes, links, around)
         span = self.start(name, kind, parent, start_time)
         if span is None:
-            return trace.NonRecordingSpan(current.get_span_context())
+            return trace.NonRecordingSpan(trace.get_current_span(context).get_span_context())
         if attributes is not None:
             span.set_attributes(attributes)
         if links is not None:
@@ -543,10 +548,8 @@ class Tracer(trace.Tracer):
         set_status_on_exception: bool = True,
         end_on_exit: bool = True,
     ) -> ActiveSpan:
-        def start() -> trace.Span:
-            return self.start_span(name, context, kind, attributes, links, start_time)
-
-        return ActiveSpan(start, end=end_on_exit, record=record_exception, set_status=set_status_on_exception)
+        arguments = (name, context, kind, attributes, links, start_time)
+        return ActiveSpan(self.start_span, arguments, end_on_exit, record_exception, set_status_on_exception)
 
 
 class TracerProvider(trace.TracerProvider):
