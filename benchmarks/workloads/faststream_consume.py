@@ -10,7 +10,7 @@ from faststream.nats import NatsBroker
 MESSAGES = 20
 HEADERS = {
     "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
-    "baggage": "request.id=7c1f",
+    "baggage": "request_id=7c1f",
     "x-request-id": "7c1f",
     "content-type": "application/json",
 }

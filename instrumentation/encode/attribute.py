@@ -63,8 +63,3 @@ def _learnt(key: str, value: object, limit: int, shape: Shape, tail: bytes) -> b
     if len(tail) <= MAX_BYTES and (key in _heads or len(_heads) < MAX_KEYS):
         _heads.setdefault(key, {})[shape] = whole[: len(whole) - len(tail)]
     return whole
-
-
-def attributes(mapping: dict[str, str | int], limit: int = otlp.MAX_VALUE_CHARACTERS) -> bytes:
-    """Encode entries of Span.attributes, field headers included."""
-    return b"".join([attribute(key, value, limit) for key, value in mapping.items()])

@@ -8,7 +8,7 @@ add an interceptor to them.
 """
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from inspect import signature
 from typing import Any, cast
@@ -16,8 +16,9 @@ from typing import Any, cast
 import grpc
 import grpc.aio
 
-from instrumentation.integrations.grpc_client import aio_interceptors, interceptor
+from instrumentation.integrations.grpc_client import Calls, interceptor, stream_interceptors, unary_interceptor
 from instrumentation.integrations.grpc_server import AioServerInterceptor, SyncServerInterceptor
+from instrumentation.integrations.grpc_unary import observe
 from instrumentation.integrations.rpc import RpcClient, RpcServer
 from instrumentation.signals.signals import Signals
 
@@ -37,7 +38,7 @@ def install(signals: Signals) -> Callable[[], None]:
         grpc.server: lambda make: _with_first(make, SyncServerInterceptor(server)),
     }
     for make in (grpc.aio.insecure_channel, grpc.aio.secure_channel):
-        wrappers[make] = lambda make: _with_last(make, lambda target: aio_interceptors(client, target))
+        wrappers[make] = lambda make: _observed(make, client)
     for make in (grpc.insecure_channel, grpc.secure_channel):
         wrappers[make] = lambda make: _intercepted(make, client)
     wrapped = {make: wraps(make)(wrap(make)) for make, wrap in wrappers.items()}
@@ -72,14 +73,18 @@ def _with_first(make: Make, own: object) -> Make:
     return call
 
 
-def _with_last(make: Make, own: Callable[[str], Sequence[object]]) -> Make:
+def _observed(make: Make, client: RpcClient) -> Make:
     parameters = signature(make)
 
     def call(*args: Any, **options: Any) -> Any:
         bound = parameters.bind(*args, **options)
-        target = bound.arguments["target"]
-        bound.arguments["interceptors"] = (*(bound.arguments.get("interceptors") or ()), *own(target))
-        return make(*bound.args, **bound.kwargs)
+        calls = Calls(client, bound.arguments["target"])
+        theirs = tuple(cast("Iterable[object]", bound.arguments.get("interceptors") or ()))
+        if any(isinstance(each, grpc.aio.UnaryUnaryClientInterceptor) for each in theirs):
+            bound.arguments["interceptors"] = (*theirs, unary_interceptor(calls), *stream_interceptors(calls))
+            return make(*bound.args, **bound.kwargs)
+        bound.arguments["interceptors"] = (*theirs, *stream_interceptors(calls))
+        return observe(make(*bound.args, **bound.kwargs), calls)
 
     return call
 

@@ -23,19 +23,28 @@ MAX_BAGGAGE_BYTES = 4096
 Continuation = Callable[[Any, Any], Any]
 
 
-def aio_interceptors(rpc: RpcClient, target: str) -> tuple[grpc.aio.ClientInterceptor, ...]:
-    """Return one interceptor for each kind of call: a channel takes an object for one kind only."""
-    calls = _Calls(rpc, target)
-    return _UnaryUnary(calls), _UnaryStream(calls), _StreamUnary(calls), _StreamStream(calls)
+def unary_interceptor(calls: "Calls") -> grpc.aio.ClientInterceptor:
+    """Return the interceptor of grpc.aio's unary calls."""
+    return _UnaryUnary(calls)
+
+
+def stream_interceptors(calls: "Calls") -> tuple[grpc.aio.ClientInterceptor, ...]:
+    """Return one interceptor for each kind of call with a stream: a channel takes an object for one kind only."""
+    return _UnaryStream(calls), _StreamUnary(calls), _StreamStream(calls)
 
 
 def interceptor(rpc: RpcClient, target: str) -> "_Sync":
     """Return the interceptor of a channel with threads, for all kinds of call."""
-    return _Sync(_Calls(rpc, target))
+    return _Sync(Calls(rpc, target))
 
 
-class _Calls:
-    """What all interceptors of a channel share."""
+class Calls:
+    """What all interceptors of a channel share.
+
+    Args:
+        rpc: The protocol's part.
+        target: Of the channel.
+    """
 
     __slots__ = ("_address", "_port", "_rpc", "tells_messages")
 
@@ -44,9 +53,9 @@ class _Calls:
         self._address, self._port = server_of(target)
         self.tells_messages = rpc.tells_messages
 
-    def start(self, details: Any) -> "tuple[_Sent, Any] | None":
-        """Start the span of a call; returns the call and its details with the context added."""
-        path = details.method if isinstance(details.method, str) else details.method.decode()
+    def start(self, path: Any, metadata: Any) -> "tuple[Sent, grpc.aio.Metadata] | None":
+        """Start the span of a call; returns the call and its metadata with the context added."""
+        path = path if isinstance(path, str) else path.decode()
         if path.startswith(IGNORED_SERVICES):
             return None
         method = path.removeprefix("/")
@@ -54,7 +63,7 @@ class _Calls:
         if span is None:
             return None
         try:
-            return _Sent(self, span, method), details._replace(metadata=_metadata(details.metadata, span))
+            return Sent(self, span, method), _metadata(metadata, span)
         except Exception as error:
             self._rpc.guard.caught("grpc metadata", error)
             return None
@@ -65,12 +74,16 @@ class _Calls:
         self._rpc.finish(span, method, self._address, self._port, name, details or "")
 
 
-class _Sent:
-    """One call under way. Whoever sees its end first finishes it."""
+class Sent:
+    """One call under way. Whoever sees its end first finishes it.
+
+    Attributes:
+        messages: Tells of messages; None if they are not told.
+    """
 
     __slots__ = ("_calls", "_method", "_open", "messages")
 
-    def __init__(self, calls: _Calls, span: Span, method: str) -> None:
+    def __init__(self, calls: Calls, span: Span, method: str) -> None:
         self._calls = calls
         self._method = method
         self._open = [span]
@@ -136,14 +149,14 @@ class _Aio:
 
     requests = responses = False
 
-    def __init__(self, calls: _Calls) -> None:
+    def __init__(self, calls: Calls) -> None:
         self._calls = calls
 
     async def _intercept(self, continuation: Continuation, details: Any, request: Any) -> Any:
-        started = self._calls.start(details)
+        started = self._calls.start(details.method, details.metadata)
         if started is None:
             return await continuation(details, request)
-        sent, details = started
+        sent, details = started[0], details._replace(metadata=started[1])
         if sent.messages is not None:
             request = _told_request(request, sent.messages, self.requests, told_async)
         try:
@@ -203,16 +216,16 @@ class _Sync(
     grpc.StreamUnaryClientInterceptor,
     grpc.StreamStreamClientInterceptor,
 ):
-    def __init__(self, calls: _Calls) -> None:
+    def __init__(self, calls: Calls) -> None:
         self._calls = calls
 
     def _intercept(
         self, continuation: Continuation, details: Any, request: Any, requests: bool, responses: bool
     ) -> Any:
-        started = self._calls.start(details)
+        started = self._calls.start(details.method, details.metadata)
         if started is None:
             return continuation(details, request)
-        sent, details = started
+        sent, details = started[0], details._replace(metadata=started[1])
         if sent.messages is not None:
             request = _told_request(request, sent.messages, requests, told)
         try:

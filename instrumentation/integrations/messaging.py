@@ -16,7 +16,7 @@ from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 
 from instrumentation import semconv
 from instrumentation.context import as_span_context, incoming
-from instrumentation.encode import span as encode
+from instrumentation.encode.attribute import attribute
 from instrumentation.guard import Guard
 from instrumentation.integrations import boundary
 from instrumentation.integrations.boundary import Labels, Repeated
@@ -200,6 +200,8 @@ class Messaging:
             behind: Messages that wait behind it.
             place: Further labels of `behind`, such as the partition.
         """
+        if age_seconds is None and behind is None:
+            return
         labels = _address(destination)
         if age_seconds is not None:
             self._age.cell(labels).observe(age_seconds)
@@ -225,8 +227,8 @@ class Messaging:
             if span.sampled:
                 if destination.varies and destination.name != destination.template:
                     details = {semconv.MESSAGING_DESTINATION_NAME: destination.name, **details}
-                taken = span.overridden(details)
-                extra = encode.attributes({key: value for key, value in details.items() if key not in taken})
+                taken = span.overridden(details) if span.own else ()
+                extra = b"".join([attribute(key, value) for key, value in details.items() if key not in taken])
                 if operation.kind is SpanKind.CONSUMER:
                     extra += boundary.request_id_attribute(span)
             boundary.finish(span, entry, extra)
