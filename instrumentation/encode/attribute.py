@@ -12,8 +12,8 @@ from instrumentation.encode.protobuf import ONE_BYTE, varint
 
 MAX_KEYS = 1024
 """Keys whose heads are kept; attributes under further ones are encoded the plain way."""
-MAX_BYTES = 256
-"""Longest text whose head is kept."""
+MAX_BYTES = 128
+"""Longest key and text whose head is kept. A lower limit cuts them, and is left to the plain way."""
 _MAX_INT = 1 << 31
 _DOUBLE = Struct("<d").pack
 
@@ -31,14 +31,14 @@ def attribute(key: str, value: object, limit: int = otlp.MAX_VALUE_CHARACTERS) -
         value: As of `otlp.any_value`.
         limit: Characters kept of one text.
     """
+    if limit < MAX_BYTES:
+        return span.attribute(key, value, limit)
     shape: Shape = ""
     tail = b""
     try:
         if isinstance(value, str):
             tail = value.encode()
             shape = len(tail)
-            if shape > limit:
-                return span.attribute(key, value, limit)
         elif value is True:
             shape = "true"
         elif value is False:
@@ -60,6 +60,6 @@ def attribute(key: str, value: object, limit: int = otlp.MAX_VALUE_CHARACTERS) -
 
 def _learnt(key: str, value: object, limit: int, shape: Shape, tail: bytes) -> bytes:
     whole = span.attribute(key, value, limit)
-    if len(tail) <= MAX_BYTES and (key in _heads or len(_heads) < MAX_KEYS):
+    if max(len(key), len(tail)) <= MAX_BYTES and (key in _heads or len(_heads) < MAX_KEYS):
         _heads.setdefault(key, {})[shape] = whole[: len(whole) - len(tail)]
     return whole

@@ -36,7 +36,7 @@ def test_bounded(monkeypatch):
     """Neither many keys nor long values are kept."""
     monkeypatch.setattr(fast, "_heads", {})
     monkeypatch.setattr(fast, "MAX_KEYS", 2)
-    for number in range(10):
+    for number in range(12):
         fast.attribute(f"key {number}", "x")
-        fast.attribute("key 0", "x" * (number * 100))
-    assert {key: len(shapes) for key, shapes in fast._heads.items()} == {"key 0": 4, "key 1": 1}
+        fast.attribute("key 0", "x" * (number * 32))
+    assert {key: len(shapes) for key, shapes in fast._heads.items()} == {"key 0": 6, "key 1": 1}
