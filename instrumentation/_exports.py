@@ -3,6 +3,7 @@
 import importlib
 import os
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from time import monotonic, time_ns
 from typing import Any, NamedTuple
 
@@ -21,6 +22,8 @@ from instrumentation.pipeline.lines import LineWriter
 from instrumentation.pipeline.metric_lane import MetricLane
 from instrumentation.pipeline.queue import Budget, RecordQueue
 from instrumentation.pipeline.record_lane import RecordLane
+from instrumentation.pipeline.spool import Spool
+from instrumentation.pipeline.spool_lane import SpoolLane
 from instrumentation.settings import GRPC, Settings, SignalSettings
 from instrumentation.signals.delivery import Exporter
 from instrumentation.signals.metric import KIT_SCOPE, MetricStore
@@ -53,10 +56,14 @@ class Identity:
             self._encoded = otlp.resource(self._attributes)
         return self._attributes
 
+    def resource(self) -> bytes:
+        """Return the encoded resource."""
+        self.attributes()
+        return self._encoded
+
     def request(self, records: Mapping[bytes, Sequence[bytes]]) -> bytes:
         """Encode an export request of these records."""
-        self.attributes()
-        return otlp.export_request(self._encoded, records)
+        return otlp.export_request(self.resource(), records)
 
 
 class Discard:
@@ -126,6 +133,8 @@ class Exports:
         self._identity = identity
         self._diagnostics = diagnostics
         self._has_reported = False
+        self._spool_directory = None if settings.spool_dir is None else Path(settings.spool_dir)
+        self._spool_bytes = settings.spool_max_bytes // 2  # spans and log records have a half each
         self._ledger = Ledger()
         self._ledger.after_fork(store.forget_parent)
         ledger_metrics.register(store, self._ledger)
@@ -141,8 +150,8 @@ class Exports:
             self._lanes.append(MetricLane(route, self._collect, settings.metric_interval_seconds))
         self.lines = LineWriter(self._ledger, None if outlets is None else outlets.write)
         self._flusher = Flusher(self._lanes, self._budget, self._ledger, diagnostics)
-        if OTLP in settings.metrics.exporters:
-            self._flusher.start()
+        if OTLP in settings.metrics.exporters or self._spool_directory is not None:
+            self._flusher.start()  # there is something to send before the first record
 
     def flush(self, timeout_seconds: float, *, leaving: bool = False) -> bool:
         """Send everything and write every line; return whether that was done in time."""
@@ -179,7 +188,12 @@ class Exports:
         if OTLP not in settings.exporters:
             return None
         queue = RecordQueue(self._ledger.account(signal), self._budget, settings.queue_records)
-        self._lanes.append(RecordLane(self._route(signal, settings), queue))
+        route = self._route(signal, settings)
+        if self._spool_directory is None:
+            self._lanes.append(RecordLane(route, queue))
+        else:
+            spool = Spool(self._spool_directory, signal, self._spool_bytes, self._diagnostics.line)
+            self._lanes.append(SpoolLane(route, queue, spool, self._identity.resource, otlp.export_request))
         return queue
 
     def _route(self, signal: str, settings: SignalSettings) -> Route:

@@ -255,6 +255,16 @@ class Settings:
         "Most memory for records not yet delivered, all signals together.",
         CLEW_MAX_BUFFER_BYTES=Number(64 * 1024, 4096 * _MIB, whole=True),
     )
+    spool_dir: str | None = _row(
+        None,
+        "Directory that keeps spans and log records until they are delivered, over the death of the process.",
+        CLEW_SPOOL_DIR=_TEXT,
+    )
+    spool_max_bytes: int = _row(
+        256 * _MIB,
+        "Most bytes that the directory keeps; beyond, records wait in memory.",
+        CLEW_SPOOL_MAX_BYTES=Number(_MIB, 1024 * 1024 * _MIB, whole=True),
+    )
     shutdown_seconds: float = _row(
         5.0, "Longest time for the last flush, all signals together.", CLEW_SHUTDOWN_TIMEOUT=Number(0, 3600)
     )

@@ -1,7 +1,7 @@
 """Hold the records of one export request while it is tried."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from instrumentation.pipeline.queue import RECORD_OVERHEAD_BYTES
 from instrumentation.signals.sink import Record
@@ -16,12 +16,14 @@ class Batch:
         count: What they count in the ledger: for metrics their points, else their number.
         give_up_at: `time.monotonic()` value after which it is dropped as timed out; None before the first attempt.
         attempts: Failed attempts so far.
+        resource: Of the process that recorded it, if that may have been another.
     """
 
     records: list[Record]
     count: int
     give_up_at: float | None = None
     attempts: int = 0
+    resource: bytes = b""
 
     def held_bytes(self) -> int:
         """Count the memory of the records."""
@@ -39,8 +41,8 @@ class Batch:
         middle = len(self.records) // 2
         first = self.count * middle // len(self.records)
         return (
-            Batch(self.records[:middle], first, self.give_up_at, self.attempts),
-            Batch(self.records[middle:], self.count - first, self.give_up_at, self.attempts),
+            replace(self, records=self.records[:middle], count=first),
+            replace(self, records=self.records[middle:], count=self.count - first),
         )
 
 

@@ -101,6 +101,10 @@ class Lane(ABC):
         self.not_before = 0.0
         self._loss = LossWatch(self.route.signal, self.route.account, self.route.diagnostics)
 
+    def encoded(self, batch: Batch) -> bytes:
+        """Return the request of a batch."""
+        return self.route.encode(batch.by_scope())
+
     def watch(self) -> None:
         """Write the lines on the start and the end of loss."""
         self._loss.look()
@@ -129,7 +133,7 @@ class Lane(ABC):
     def _try(self, batch: Batch, deadline: float) -> Sequence[Batch]:
         """Attempt a batch. Return what is left to be tried."""
         try:
-            body = self.route.encode(batch.by_scope())
+            body = self.encoded(batch)
         except Exception as error:
             self._say("cannot be encoded", type(error).__name__)
             return self._halve(batch, "encode_error")

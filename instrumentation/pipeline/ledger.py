@@ -105,11 +105,16 @@ class Account:
         with self.lock:
             self.held += 0 if self._closed else records
 
-    def abandon(self) -> None:
-        """Count what is held as dropped `shutdown`, for good: a sender that is stuck may come back later."""
+    def abandon(self, kept: int = 0) -> None:
+        """Count what is held as dropped `shutdown`, for good: a sender that is stuck may come back later.
+
+        Args:
+            kept: Records of those held that outlive the process, and stay queued.
+        """
         with self.lock:
-            self.dropped["shutdown"] += self.held
-            self.held = 0
+            kept = min(kept, self.held)
+            self.dropped["shutdown"] += self.held - kept
+            self.held = kept
             self._closed = True
 
     def lost(self) -> int:
