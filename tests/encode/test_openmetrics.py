@@ -25,6 +25,33 @@ def samples(families):
     return {(s.name, frozenset(s.labels.items())): s.value for f in families for s in f.samples}
 
 
+def plain(families, exemplars):
+    """The lines of all samples, one by one."""
+    return [
+        f"{family.name}{sample.suffix}{openmetrics._braces(sample.labels)} {openmetrics.number(sample.value)}"
+        f"{openmetrics._exemplar(sample.exemplar) if exemplars and sample.exemplar else ''}"
+        for family in families
+        for sample in family.samples
+    ]
+
+
+@pytest.mark.parametrize("exemplars", [True, False])
+@given(
+    attributes=st.dictionaries(st.sampled_from(["a", "le", "b.c", "_"]), st.text(max_size=3) | st.booleans()),
+    values=st.lists(st.floats(0, 9), max_size=9),
+    with_exemplars=st.booleans(),
+)
+def test_lines_are_those_of_the_samples(exemplars, attributes, values, with_exemplars):
+    """A histogram's lines, whose labels are written once, are those of its samples, each written by itself."""
+    store = MetricStore()
+    cell = store.histogram("h", unit="s", description="", boundaries=[0.5, 1, 2.5]).cell(attributes)
+    for value in values:
+        cell.observe(value, *((TRACE, SPAN) if with_exemplars else ()))
+    families = openmetrics.translate(store.snapshot())
+    text = openmetrics.encode(families, {}, openmetrics=exemplars)
+    assert [line for line in text.split("\n") if line.startswith("h_")] == plain(families, exemplars)
+
+
 def test_page_reads_as_written():
     """The whole page of a histogram, a counter and a gauge is exactly the text of the standard."""
     store = MetricStore()
