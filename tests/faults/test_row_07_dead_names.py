@@ -11,17 +11,16 @@ def forget(attacked):
     attacked.proxy.turn(Weather.FAIR)
 
 
-def test_slow_names(trial, judge):
+def test_slow_names(run, judge):
     """A resolver that takes 30 s stops the exports alone: no request waits, and then every record arrives."""
-    attacked = trial(application="harness.slow_names:app", host="backend.test")
-    record = attacked.run(lambda: forget(attacked), (attacked.service.directory / "slow").unlink)
+    record = run(forget, lambda attacked: (attacked.service.directory / "slow").unlink())
     judge("a look-up of the backend's name takes 30 s", record)
     assert record.attacked.books["traces"]["delivered"] == len(record.attacked.requests)
 
 
 def test_exit_during_a_look_up(trial, judge):
     """SIGTERM during a look-up ends the service in time, and what could not be sent is counted."""
-    attacked = trial(application="harness.slow_names:app", host="backend.test")
+    attacked = trial()
     record = attacked.run(lambda: forget(attacked))
     judge("SIGTERM during a look-up of 30 s", record)
     assert set(lost(record.attacked.books, "traces")) == {"shutdown"}

@@ -4,14 +4,17 @@ import json
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from harness.emitter import Emitter
 from harness.invariants import EXIT_SECONDS, EXIT_SLACK_SECONDS
+from harness.pace import WHOLE
 from harness.sink import Sink
 
 SPANS = 300
 BACKENDS = {"up": lambda sink: None, "down": Sink.kill, "frozen": Sink.freeze}
 
 
+@pytest.mark.parametrize("pace", [pytest.param(WHOLE, id="whole", marks=pytest.mark.faults)])
 def test_uvicorn(trial, judge):
     """A server that is stopped under load ends in time, and its books say what was delivered and what not."""
     attacked = trial()

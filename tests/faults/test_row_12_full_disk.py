@@ -18,23 +18,25 @@ def is_json(line):
         return False
 
 
-def test_full_in_the_middle_of_a_line(trial, tell):
+def test_full_in_the_middle_of_a_line(run, tell):
     """A file of lines that cannot grow costs no request; what is lost is counted, and what is delivered is whole."""
-    attacked = trial()
-    program = attacked.service.program
-    file = program.directory / "stdout"
+    seen = []
 
-    def fill():
+    def fill(attacked):
+        program = attacked.service.program
+        seen.append(file := program.directory / "stdout")
         limit = file.stat().st_size + TO_THE_BRIM_BYTES
         resource.prlimit(program.pid, resource.RLIMIT_FSIZE, (limit, resource.RLIM_INFINITY))
 
-    def empty():
-        resource.prlimit(program.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    def empty(attacked):
+        resource.prlimit(
+            attacked.service.program.pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY)
+        )
 
-    record = attacked.run(fill, empty)
+    record = run(fill, empty)
     dropped = lost(record.attacked.books, "lines")
     delivered = record.attacked.books["lines"]["delivered"]
-    whole = sum(map(is_json, file.read_text().splitlines()))
+    whole = sum(map(is_json, seen[0].read_text().splitlines())) - record.attacked.lines_before
     wrong = breaches(record)
     if whole != delivered:
         wrong.append(f"{delivered} lines delivered, {whole} whole ones in the file")

@@ -10,36 +10,41 @@ RATE = 20.0
 HOGS = 2
 
 
-def test_starved(trial, judge):
+def test_starved(run, judge):
     """Without its share of a core and while a thread holds the interpreter for 2 s, nothing dies or loses count.
 
     The twin is starved as well: what differs is that the attacked one's backend is frozen too.
     """
-    attacked = trial(rate=RATE, application="harness.hog:app")
-    services = [each for each in (attacked.service, attacked.twin) if each]
-    hogs = []
+    hogs, cores = [], os.sched_getaffinity(0)
 
-    def starve():
-        core = min(os.sched_getaffinity(0))
+    def keep_to(attacked, kept):
+        for service in (attacked.service, attacked.twin):
+            for thread in Path(f"/proc/{service.program.pid}/task").iterdir() if service else ():
+                os.sched_setaffinity(int(thread.name), kept)
+
+    def starve(attacked):
+        core = min(cores)
         attacked.sink.freeze()
-        for service in services:
-            (service.directory / "hog").touch()
-            for thread in Path(f"/proc/{service.program.pid}/task").iterdir():
-                os.sched_setaffinity(int(thread.name), {core})
+        keep_to(attacked, {core})
+        for service in (attacked.service, attacked.twin):
+            if service:
+                (service.directory / "hog").touch()
         for _ in range(HOGS):
             hogs.append(subprocess.Popen([sys.executable, "-c", "while True: pass"]))
             os.sched_setaffinity(hogs[-1].pid, {core})
 
-    def feed():
+    def feed(attacked):
         for hog in hogs:
             hog.kill()
             hog.wait()
-        for service in services:
-            (service.directory / "hog").unlink()
+        for service in (attacked.service, attacked.twin):
+            if service:
+                (service.directory / "hog").unlink()
+        keep_to(attacked, cores)
         attacked.sink.thaw()
 
     try:
-        record = attacked.run(starve, feed)
+        record = run(starve, feed, rate=RATE)
     finally:
         for hog in hogs:
             hog.kill()

@@ -9,7 +9,7 @@ import warnings
 logging.basicConfig(level=logging.DEBUG)
 logging.captureWarnings(True)
 
-from harness.probe import app  # noqa: E402 after what a service configured
+from harness.switched import app  # noqa: E402 after what a service configured
 
 __all__ = ["app"]
 

@@ -40,7 +40,7 @@ class Emitter(Program):
         lines = self._file.read_text().split("\n")[:-1]
         return [Told(float(at), span_id) for at, span_id in map(str.split, lines)]
 
-    def wait_for(self, count, seconds=30):
+    def wait_for(self, count, seconds=90):
         """Wait until so many spans have ended."""
         end = time.monotonic() + seconds
         while len(self.told()) < count:

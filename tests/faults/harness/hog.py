@@ -1,16 +1,13 @@
-"""The probe with a thread that holds the interpreter for seconds whenever the file `hog` exists."""
+"""A thread that holds the interpreter for seconds whenever the file `hog` exists."""
 
 import threading
 import time
 from pathlib import Path
 
-from harness.probe import app
-
-__all__ = ["app"]
-
 HOG = Path("hog")
 HELD_SECONDS = 2
 REST_SECONDS = 3
+LOOK_SECONDS = 0.05
 
 
 def measure():
@@ -26,7 +23,7 @@ def hold():
         if HOG.exists():
             sum(range(measure()))
             time.sleep(REST_SECONDS)
-        time.sleep(0.01)
+        time.sleep(LOOK_SECONDS)
 
 
 threading.Thread(target=hold, daemon=True).start()

@@ -1,4 +1,4 @@
-"""The probe on a wall clock that is off by what the file `offset` says, in seconds."""
+"""A wall clock that is off by what the file `offset` says, in seconds."""
 
 import threading
 import time
@@ -21,7 +21,3 @@ def follow():
 time.time_ns = lambda: time_ns() + offset_ns
 time.time = lambda: time_seconds() + offset_ns / 1e9
 threading.Thread(target=follow, daemon=True).start()
-
-from harness.probe import app  # noqa: E402 the kit must find this clock
-
-__all__ = ["app"]

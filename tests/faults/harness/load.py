@@ -17,7 +17,7 @@ from harness.process import Program
 
 CONNECTIONS = 8
 """To each service; no more requests than that are on the way to it."""
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 30.0
 FAILED = 0
 """Status of a request that was not answered."""
 
@@ -173,7 +173,7 @@ class Load:
         directory.mkdir(parents=True, exist_ok=True)
         self._output = directory / "requests.json"
         self._program = Program("-m", "harness.load", self._output, rate, *ports, directory=directory)
-        end = time.monotonic() + 30
+        end = time.monotonic() + 90
         while not (directory / "ready").exists():
             assert time.monotonic() < end, self._program.stderr()
             time.sleep(0.01)

@@ -65,7 +65,7 @@ class Program:
             )
         self.pid = self.popen.pid
 
-    def serves(self, port, seconds=30):
+    def serves(self, port, seconds=90):
         """Wait until it accepts on the port."""
         end = time.monotonic() + seconds
         while True:

@@ -24,6 +24,8 @@ class Side:
         taken: What its receiver was sent.
         stderr: What it wrote there.
         exit_seconds: From SIGTERM until it was gone.
+        lines_before: Lines that it had written before this run.
+        requests_before: Requests that it had served before.
     """
 
     requests: list[Request] = field(default_factory=list)
@@ -33,6 +35,8 @@ class Side:
     taken: list[Taken] = field(default_factory=list)
     stderr: str = ""
     exit_seconds: float = 0.0
+    lines_before: int = 0
+    requests_before: int = 0
 
     def within(self, window):
         """Return the requests that were due in a window of time."""

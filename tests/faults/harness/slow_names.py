@@ -1,4 +1,4 @@
-"""The probe where the name `backend.test` is not resolved while the file `slow` exists, and each look-up takes 30 s."""
+"""A resolver that has the name `backend.test`; not while the file `slow` exists: then each look-up takes 30 s."""
 
 import socket
 import time
@@ -22,7 +22,3 @@ def slow_getaddrinfo(host, *arguments, **options):
 
 
 socket.getaddrinfo = slow_getaddrinfo
-
-from harness.probe import app  # noqa: E402 the kit must find the slow one
-
-__all__ = ["app"]

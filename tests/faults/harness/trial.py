@@ -14,6 +14,9 @@ from harness.proxy import ChaosProxy, Weather
 from harness.record import Record, Side, since
 from harness.sink import Sink
 
+SWITCHED = "harness.switched:app"
+HOST = "backend.test"
+"""Resolved by that application alone."""
 QUICK_TIMEOUT_SECONDS = 0.5
 QUICK_ENVIRONMENT = {"OTEL_EXPORTER_OTLP_TIMEOUT": "500", "CLEW_FLUSH_INTERVAL": "0.1"}
 QUICK_RATE = 100.0
@@ -41,7 +44,7 @@ class Service:
         serving_seconds: From its start until it served.
     """
 
-    def __init__(self, directory, sink, endpoint, *, application="harness.probe:app", stdout=None, **environment):
+    def __init__(self, directory, sink, endpoint, *, application=SWITCHED, stdout=None, **environment):
         self.sink = sink
         self.directory = directory
         self.port = free_port()
@@ -82,7 +85,6 @@ class Trial:
         weather: From before the service starts.
         tls: What the proxy speaks.
         stdout: Of the attacked service.
-        host: Name of the receivers.
         settings: Of the attacked service and the twin: `application`, and environment variables.
 
     Attributes:
@@ -92,7 +94,7 @@ class Trial:
         twin: The same without the fault; None in a quick run.
     """
 
-    def __init__(self, directory, pace, rate, *, weather=Weather.FAIR, tls=None, stdout=None, host=None, **settings):
+    def __init__(self, directory, pace, rate, *, weather=Weather.FAIR, tls=None, stdout=None, **settings):
         self._directory = directory
         self._pace = pace
         self._rate = rate
@@ -103,7 +105,7 @@ class Trial:
         self.proxy = self._closing(ChaosProxy(self.sink.port, tls))
         self.proxy.turn(weather)
         self.sink.start()
-        address, name = "127.0.0.1", host or "127.0.0.1"
+        address, name = ("127.0.0.1", "127.0.0.1" if tls else HOST)
         url = self.proxy.url.replace(address, name)
         self.service = self._service("service", self.sink, url, {**settings, "stdout": stdout})
         self.twin = None
@@ -187,7 +189,10 @@ class Trial:
         books = json.loads((service.directory / "books").read_text()) if last else health["books"]
         taken = service.sink.taken()[start.taken :]
         stderr = service.program.stderr()[start.stderr :]
-        return Side(requests, stalls, samples, since(books, start.books), taken, stderr, exit_seconds)
+        lines_before = start.books["lines"]["delivered"] if start.books else 0
+        served_before = start.books["traces"]["accepted"] if start.books else 0
+        new_books, before = since(books, start.books), (lines_before, served_before)
+        return Side(requests, stalls, samples, new_books, taken, stderr, exit_seconds, *before)
 
 
 class _Sampler:
