@@ -167,7 +167,10 @@ def test_a_raw_path_as_label_is_caught(run):
 
 
 def test_a_leaked_token_is_caught_and_not_shown(run):
-    """A bearer token and the test's own canary in a log fail in every exit, and the assertion's words hide them."""
+    """A bearer token and the test's own canary in a log fail in every exit, and the assertion's words hide them.
+
+    What a service would not let out is found all the same, unless redaction is asked for.
+    """
     result = run(
         """
         def test_default(clew):
@@ -177,11 +180,16 @@ def test_a_leaked_token_is_caught_and_not_shown(run):
         def test_canary(clew):
             get("/leak", authorization="canary-5309")
             clew.assert_no_secrets("canary-5309", allow=("value of a secret's name",))
+
+        @pytest.mark.clew(redact=True)
+        def test_redacted(clew):
+            get("/leak", authorization="Bearer abcd1234efgh5678")
+            clew.assert_no_secrets()
     """,
         "--show-capture=no",
         "--tb=line",
     )
-    result.assert_outcomes(failed=2)
+    result.assert_outcomes(failed=2, passed=1)
     text = result.stdout.str()
     assert "authorization header in attribute 'header' of log of 'shop': 'Bear'… (23 characters)" in text
     assert "authorization header in a line on stdout" in text

@@ -1,7 +1,6 @@
 """Row 23: headers of a megabyte and thousands of lines cost no time, no memory and no storage."""
 
 import http.client
-import time
 
 import psutil
 import pytest
@@ -23,7 +22,9 @@ async def item(item: str):
 """
 MEGABYTE = 1_000_000
 STORED_BYTES = 8192
-REPEATED = 15
+HELD = 40
+"""Distinct values of each header; held by a cache, one header would make as many megabytes."""
+REPEATED = 5
 CALLER = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 TRACE = ("traceparent", CALLER)
 ATTACKS = {
@@ -39,23 +40,36 @@ ATTACKS = {
     "host": [("host", "x" * MEGABYTE)],
     "a header of no meaning": [("x-none", "x" * MEGABYTE)],
 }
+WHAT = f"{len(ATTACKS)} kinds of headers of 1 MB, in 1000 lines or of 100,000 members"
 SERVERS = {"httptools": ("--http", "httptools"), "h11": ("--http", "h11", "--h11-max-incomplete-event-size", "4000000")}
 
 
-def seconds_of(port, lines, number):
-    """Send a request that nobody has sent before, and return how long its answer took."""
+def send(port, lines, number):
+    """Send a request that nobody has sent before."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
-    connection.connect()
     connection.putrequest("GET", f"/items/{number}", skip_host=any(name == "host" for name, _ in lines))
     for name, value in lines:
         connection.putheader(name, value.replace("xxxx", f"{number:04}", 1))
-    start = time.perf_counter()
     connection.endheaders()
     response = connection.getresponse()
     response.read()
     connection.close()
     assert response.status == 200
-    return time.perf_counter() - start
+
+
+def cpu_seconds(served):
+    """Return how long a service has computed so far; unlike the time on the clock it knows little of its neighbours."""
+    times = psutil.Process(served.process.pid).cpu_times()
+    return times.user + times.system
+
+
+def cost(services, lines):
+    """Return the CPU milliseconds of a request with these lines to each of the services, asked in turn."""
+    before = [cpu_seconds(served) for served in services]
+    for number in range(REPEATED):
+        for served in services:
+            send(served.port, lines, number)
+    return [1000 * (cpu_seconds(served) - start) / REPEATED for served, start in zip(services, before, strict=True)]
 
 
 @pytest.fixture(
@@ -75,20 +89,19 @@ def services(request, tmp_path_factory, make_otlp_sink):
         ServedProgram(tmp_path_factory.mktemp("without"), SERVICE, *server) as plain,
     ):
         for served in (instrumented, plain):
-            seconds_of(served.port, [], 0)
+            send(served.port, [], 0)
         yield instrumented, plain, sink
     sink.close()
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
-def test_a_megabyte_costs_no_time(services, attack):
-    """A request with the header takes no longer than the same request to a service without the kit."""
+def test_a_megabyte_costs_no_time(services, tell):
+    """A request with such a header costs no more than the same request to a service without the kit."""
     instrumented, plain, _ = services
-    lines = ATTACKS[attack]
-    times = [[seconds_of(served.port, lines, n) for n in range(REPEATED)] for served in (instrumented, plain)]
-    with_kit, without = map(min, times)
-    # The margin is for a busy machine; to copy a megabyte for each line, or to parse it all, takes 100 ms and more.
-    assert with_kit < 1.5 * without + 0.01, times
+    costs = {attack: cost((instrumented, plain), lines) for attack, lines in ATTACKS.items()}
+    # To copy a megabyte for each line, or to parse it all, takes 100 ms and more; clock ticks are 10 ms.
+    wrong = [f"{attack}: {ours:.1f} ms, {bare:.1f} ms" for attack, (ours, bare) in costs.items() if ours > 2 * bare + 5]
+    ours, bare = (sum(column) / len(costs) for column in zip(*costs.values(), strict=True))
+    tell(WHAT, f"{ours:.1f} ms of CPU a request, {bare:.1f} ms without the kit", wrong)
 
 
 def test_nothing_large_is_stored_or_held(services, tell):
@@ -96,9 +109,11 @@ def test_nothing_large_is_stored_or_held(services, tell):
     instrumented, _, sink = services
     process = psutil.Process(instrumented.process.pid)
     before = process.memory_info().rss
-    for number in range(1000, 1020):
-        for attack in ATTACKS.values():
-            seconds_of(instrumented.port, attack, number)
+    for lines in ATTACKS.values():
+        send(instrumented.port, lines, 999)
+    for number in range(1000, 1000 + HELD):
+        for attack in ("user agent", "host", "request id", "tracestate"):
+            send(instrumented.port, ATTACKS[attack], number)
     grown = process.memory_info().rss - before
     connection = http.client.HTTPConnection("127.0.0.1", instrumented.port, timeout=30)
     connection.request("GET", f"/items/{'p' * 60_000}")
@@ -106,10 +121,9 @@ def test_nothing_large_is_stored_or_held(services, tell):
     connection.close()
     printed = instrumented.end()
     records = [*sink.records("traces"), *sink.records("logs")]
-    assert len(records) > 400
+    assert len(records) > 8 * HELD
     largest = max(record.ByteSize() for record in records)
     longest = max(map(len, printed.splitlines()))
     figures = f"largest record {largest} bytes, longest line {longest}, {grown / 1024 / 1024:.1f} MiB more"
-    # 20 times 11 MB went through it; kept by a cache they would be 220.
-    wrong = [figures] if max(largest, longest) >= STORED_BYTES or grown >= 64 * 1024 * 1024 else []
-    tell(f"{len(ATTACKS)} kinds of headers of 1 MB, of 1000 lines or of 100,000 members", figures, wrong)
+    wrong = [figures] if max(largest, longest) >= STORED_BYTES or grown >= HELD * MEGABYTE else []
+    tell(WHAT, figures, wrong)

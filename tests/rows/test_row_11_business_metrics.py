@@ -34,7 +34,17 @@ def test_each_business_metric_appears_with_what_happened(place_order, settled, m
     eventually(lambda: {name: read() - before[name] for name, read in watched.items()} == expected)
 
 
-def test_stock_is_a_series_for_each_product_and_none_for_an_order(metric, place_order, settled, eventually):
+def test_stock_is_a_series_for_each_product_and_none_for_an_order(
+    metric, metric_points, console, place_order, settled, exported, eventually
+):
     """The stock level has one series per product of the catalogue; no metric has a customer's or an order's id."""
-    settled(place_order())
+    order_id = place_order("business-ann")
+    settled(order_id)
     assert eventually(lambda: all(metric("shop.inventory.stock", sku=sku) > 0 for sku in SKUS))
+    exported()
+    names = [known["name"] for known in console.get("/api/metrics").json()["metrics"]]
+    assert {"shop.orders.placed", "shop.revenue"} <= set(names)
+    points = [point for name in names for point in metric_points(name, limit=200)]
+    labels = {str(value) for point in points for value in point["attributes"].values()}
+    assert labels >= SKUS
+    assert labels & {order_id, "business-ann"} == set()
