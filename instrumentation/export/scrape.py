@@ -23,6 +23,8 @@ from instrumentation.signals.metric import MetricStore, Warn, to_stderr
 Page = Callable[[str], tuple[bytes, str]]
 """Takes an `Accept` header, returns body and content type."""
 
+MAX_ACCEPT_CHARACTERS = 4096
+"""Read of an `Accept` header; scrapers send some 200."""
 OF_ONE_PROCESS = frozenset(("service.instance.id", "process.pid"))
 """Attributes of the resource that differ between the workers of a server."""
 
@@ -154,7 +156,7 @@ def render_combined(
 
 
 def _accepts_openmetrics(accept: str) -> bool:
-    for media_range in accept.lower().split(","):
+    for media_range in accept[:MAX_ACCEPT_CHARACTERS].lower().split(","):
         media_type, *parameters = [part.strip() for part in media_range.split(";")]
         if media_type == "application/openmetrics-text":
             return not any(parameter in ("q=0", "q=0.0", "q=0.00", "q=0.000") for parameter in parameters)
