@@ -6,6 +6,7 @@ import psutil
 import pytest
 from served_program import ServedProgram
 
+pytestmark = pytest.mark.timeout(600)
 SERVICE = """
 import os
 from fastapi import FastAPI
