@@ -51,8 +51,8 @@ def _spans() -> AbstractContextManager[Open]:
     return nullcontext(lambda variant, sink: worker.working("child_span", by[variant.name], variant, sink))
 
 
-def _alone(workload: str) -> AbstractContextManager[Open]:
-    return nullcontext(partial(worker.working, workload, ""))
+def _alone(workload: str, address: str = "") -> AbstractContextManager[Open]:
+    return nullcontext(partial(worker.working, workload, address))
 
 
 _PYTHON = (sys.executable, "-m")
@@ -74,10 +74,8 @@ TABLES: Mapping[str, Table] = {
     ),
     "httpx": Table(
         _kinds("CLIENT", HTTP_CLIENT, "contrib + SDK"),
-        partial(
-            _workers, "httpx_call", (*_PYTHON, "benchmarks.responder", "{port}"), "http://127.0.0.1:{port}/items/42"
-        ),
-        "Calls of httpx.AsyncClient, one after another, within spans.",
+        partial(_alone, "httpx_call", "http://127.0.0.1/items/42"),
+        "Calls of httpx.AsyncClient, one after another, within spans, through a transport that answers at once.",
     ),
     "messaging": Table(
         _kinds("CONSUMER", PROCESS, "FastStream's middleware + SDK"),
