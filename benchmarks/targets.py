@@ -117,4 +117,4 @@ def table(folders: Sequence[Path]) -> str:
 
 
 if __name__ == "__main__":
-    print(table([Path(each) for each in sys.argv[1:]]), end="")
+    print(table([Path(each) for each in sys.argv[1:]]) + "\nIn bold what is held.")
