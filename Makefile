@@ -11,7 +11,7 @@ WORKERS ?= 2
 export UV_PROJECT_ENVIRONMENT := .venv
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow stack-test up compose-test faults soak bench bench-console check format lock generate \
+.PHONY: help install demo test test-slow broker-test stack-test up compose-test faults soak bench bench-console check format lock generate \
 	screenshots clean
 
 help:  ## Show the targets
@@ -47,6 +47,16 @@ faults: install  ## Run each row of the fault table whole, and write docs/reliab
 
 soak: install  ## Let faults come and go for an hour (SOAK_SECONDS=600 for a look), and write docs/reliability.md
 	@$(BIN)/python -m pytest -m soak --fault-table docs/reliability.md tests/faults $(PYTEST_ARGS)
+
+# Where all of a shop's story is: the stories, and the rows that are about messages and databases.
+BROKER_TESTS := tests/stories tests/rows/test_row_16_queues.py tests/rows/test_row_17_order_event.py tests/rows/test_row_21_outbox.py
+
+broker-test: install  ## Run the shop on NATS, RabbitMQ, Kafka and PostgreSQL, which are started here; what is missing is named
+	@$(BIN)/python -m pytest -m "" tests/brokers $(PYTEST_ARGS)
+	@for broker in nats rabbitmq kafka; do echo "the shop on $$broker"; \
+		$(BIN)/python -m pytest -m "not stack and not compose" --broker $$broker $(BROKER_TESTS) $(PYTEST_ARGS) || exit 1; done
+	@echo "the shop on PostgreSQL"
+	@$(BIN)/python -m pytest -m "not stack and not compose" --database postgresql tests/stories $(PYTEST_ARGS)
 
 stack-test: install  ## Run the shop on Prometheus, Loki and the Collector, which are built first (minutes, once)
 	@$(BIN)/python -m stack build

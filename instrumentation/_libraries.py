@@ -18,6 +18,7 @@ INTEGRATIONS = {
     "sqlalchemy": "instrumentation.integrations.sqlalchemy",
     "threading": "instrumentation.integrations.threads",
     "anyio": "instrumentation.integrations.anyio",
+    "stamina": "instrumentation.integrations.stamina",
 }
 """Library, and the module whose `install(signals)` instruments it once the library is imported."""
 

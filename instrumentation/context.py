@@ -38,6 +38,8 @@ from typing_extensions import override
 from instrumentation.baggage import MAX_BAGGAGE_BYTES, format_baggage, parse_baggage, with_baggage
 from instrumentation.semconv import REQUEST_ID, REQUEST_ID_HEADER
 
+RESEND_KEY = "instrumentation.resends"
+"""Context key of the number of attempts that were made before the one under way."""
 MAX_TRACESTATE_BYTES = 2048
 """All lines together, four times what W3C asks for; a longer one is ignored whole. Each span of the trace holds it."""
 MAX_TRACESTATE_MEMBERS = 32

@@ -12,6 +12,7 @@ UIDS = {
     "runtime": "clew-runtime",
     "database": "clew-database",
     "messaging": "clew-messaging",
+    "patterns": "clew-patterns",
     "slo": "clew-slo",
     "telemetry": "clew-telemetry",
 }

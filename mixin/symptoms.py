@@ -7,6 +7,12 @@ from mixin.rule import Alert, Group
 
 SERVICE = f"{{{{ $labels.{names.SERVICE} }}}}"
 
+
+def _grown(name: str) -> str:
+    """Increase of a counter that may be born with its first event, which `increase` does not see."""
+    return f"({increase(name, window='10m')} > 0 or ({name} unless {name} offset 10m))"
+
+
 SILENT = Alert(
     "ServiceSilent",
     f"count by ({names.SERVICE}) (count_over_time({names.MEMORY.name}[15m]))"
@@ -70,6 +76,78 @@ CANCELLED = Alert(
     "overview",
 )
 
+OUTBOX_STALLS = Alert(
+    "OutboxStalls",
+    f"{highest(names.OUTBOX_OLDEST.name, names.SERVICE)} > 30 unless on () {_FIRING_NOT_PUBLISHED}",
+    "0m",
+    "page",
+    f"Messages of {SERVICE} wait in its outbox",
+    "The oldest has waited for {{ $value | humanizeDuration }}: the broker is away, or the relay hangs.",
+    "patterns",
+    {"service": SERVICE},
+)
+
+SAGA_STUCK = Alert(
+    "SagaStuck",
+    f"{highest(names.SAGA_OLDEST.name, names.SAGA)} > 120",
+    "1m",
+    "page",
+    f"A saga of {{{{ $labels.{names.SAGA} }}}} does not come to its end",
+    "The oldest is under way for {{ $value | humanizeDuration }}: a step brings no answer, nor does its undoing.",
+    "patterns",
+)
+
+SETTLES_LATE = Alert(
+    "OrdersSettleLate",
+    "histogram_quantile(0.99, " + total(rate(names.CONSISTENCY_LAG.bucket, window="5m"), "le") + ") > 30",
+    "5m",
+    "ticket",
+    "Orders take long to come to their end",
+    "One of a hundred takes longer than {{ $value | humanizeDuration }} until all services agree.",
+    "patterns",
+)
+
+PUT_ASIDE = Alert(
+    "MessagesPutAside",
+    f"{total(_grown(names.DEAD_LETTERS.name), names.SERVICE, names.DESTINATION)} > 0",
+    "0m",
+    "ticket",
+    f"{SERVICE} put messages aside",
+    f"{{{{ $value | humanize }}}} messages of {{{{ $labels.{names.DESTINATION} }}}} could not be handled by {SERVICE} "
+    "and are in the dead-letter queue: what they tell of did not happen.",
+    "patterns",
+    {"service": SERVICE},
+)
+
+BREAKER_OPEN = Alert(
+    "BreakerOpen",
+    total(rate(names.BREAKER_REJECTED.name, window="3m"), names.SERVICE, names.BREAKER) + " > 0",
+    "5m",
+    "ticket",
+    f"{SERVICE} leaves {{{{ $labels.{names.BREAKER} }}}} alone",
+    f"{{{{ $value | humanize }}}} calls a second are refused, or answered from elsewhere, because "
+    f"{{{{ $labels.{names.BREAKER} }}}} fails.",
+    "patterns",
+    {"service": SERVICE},
+)
+
+RETRIES_SPENT = Alert(
+    "RetryBudgetSpent",
+    share(
+        total(
+            rate(names.RETRY_CALLS.name, equal(names.RETRY_OUTCOME, "budget"), window="5m"), names.SERVICE, names.RETRY
+        ),
+        total(rate(names.RETRY_CALLS.name, window="5m"), names.SERVICE, names.RETRY),
+    )
+    + " > 0.1",
+    "2m",
+    "ticket",
+    f"{SERVICE} may not retry its calls to {{{{ $labels.{names.RETRY} }}}} any more",
+    "{{ $value | humanizePercentage }} of them failed without a further attempt: more fail than may be retried.",
+    "patterns",
+    {"service": SERVICE},
+)
+
 LOOP_BLOCKED = Alert(
     "EventLoopBlocked",
     f"{highest(names.LOOP_DELAY_MAX.name, names.SERVICE)} > 1",
@@ -114,11 +192,6 @@ QUEUE_FILLS = Alert(
 _FAILED = (of.COLLECTOR_FAILED_SPANS, of.COLLECTOR_FAILED_LOGS, of.COLLECTOR_FAILED_POINTS)
 
 
-def _grown(name: str) -> str:
-    """Increase of a counter that may be born with its first event, which `increase` does not see."""
-    return f"({increase(name, window='10m')} > 0 or ({name} unless {name} offset 10m))"
-
-
 COLLECTOR_LOSES = Alert(
     "CollectorLosesTelemetry",
     f"{total(any_of([_grown(name) for name in _FAILED]), of.EXPORTER)} > 0",
@@ -142,5 +215,6 @@ BACKEND_DOWN = Alert(
 GROUPS = (
     Group("services", (SILENT, LOOP_BLOCKED)),
     Group("shop", (NOT_PUBLISHED, NOT_SETTLED, CANCELLED)),
+    Group("patterns", (OUTBOX_STALLS, SAGA_STUCK, SETTLES_LATE, PUT_ASIDE, BREAKER_OPEN, RETRIES_SPENT)),
     Group("telemetry", (LOST, QUEUE_FILLS, COLLECTOR_LOSES, BACKEND_DOWN)),
 )

@@ -23,12 +23,18 @@ LOAD_RATE = 5.0
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Add `--backends`."""
+    """Add `--backends`, `--broker` and `--database`."""
     parser.addoption(
         "--backends",
         choices=("console", "stack", "compose"),
         default="console",
         help="what the stories are read back from",
+    )
+    parser.addoption(
+        "--broker", choices=("nats", "kafka", "rabbitmq"), default="nats", help="what carries the shop's messages"
+    )
+    parser.addoption(
+        "--database", choices=("sqlite", "postgresql"), default="sqlite", help="what the shop's services store in"
     )
 
 
@@ -92,14 +98,10 @@ def stack_shop(
 ) -> Iterator[Shop]:
     """The shop, which sends to the stack; it has no load yet, and only customers named `declined...` are declined."""
     from shop.ports import LOOPBACK, free_ports  # noqa: PLC0415 as above
-    from shop.runner import Plan, Shop  # noqa: PLC0415
-
-    from stack.postgres import SERVICES  # noqa: PLC0415
+    from shop.runner import OWNERS, Plan, Shop  # noqa: PLC0415
 
     pages = dict(zip(("orders", "notifications"), free_ports(2), strict=True))
-    environment: dict[str, dict[str, str]] = {
-        service: {"DATABASE_URL": stack_databases.url(service)} if stack_databases else {} for service in SERVICES
-    }
+    environment: dict[str, dict[str, str]] = {service: {} for service in OWNERS}
     environment["payments"]["DECLINE_SHARE"] = "0"
     environment["inventory"]["STOCK_PIECES"] = "1000000"
     for name, port in pages.items():
@@ -113,6 +115,7 @@ def stack_shop(
         tmp_path_factory.mktemp("stack-shop"),
         console=False,
         replicas=2,
+        database_urls={service: stack_databases.url(service) for service in OWNERS} if stack_databases else {},
         environment=sending,
         service_environment=environment,
     )

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import sqlite3
 import subprocess
 import tempfile
-from collections import defaultdict
-from contextlib import closing
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from shop.child import Child, stop_all
 from shop.ports import LOOPBACK, free_ports
@@ -19,11 +15,8 @@ from shop.ports import LOOPBACK, free_ports
 from stack.binary import MissingBinaryError
 
 DATABASES = Path(__file__).parent.parent / "demo-services" / "databases.sql"
-SERVICES = ("gateway", "orders", "inventory", "payments", "notifications")
 START_SECONDS = 30.0
 INSTALL_SECONDS = 100.0
-_COLUMNS = """SELECT json_agg(json_build_array(table_name, column_name) ORDER BY ordinal_position)
-FROM information_schema.columns WHERE table_schema = 'public'"""
 
 
 def programs() -> Path:
@@ -75,24 +68,6 @@ class Postgres:
         """Return the URL of a service's database, as SQLAlchemy writes it."""
         return f"postgresql+asyncpg://shop@{LOOPBACK}:{self.port}/{service}"
 
-    def copy(self, directory: Path) -> dict[str, Path]:
-        """Copy each service's tables into a SQLite file, as `shop.invariants` reads them; return the files."""
-        files = {service: directory / f"{service}.db" for service in SERVICES}
-        for service, path in files.items():
-            path.unlink(missing_ok=True)
-            columns = defaultdict[str, list[str]](list)
-            for table, column in self._ask(service, _COLUMNS)[0]:
-                columns[table].append(column)
-            queries = [f"SELECT coalesce(json_agg(r), '[]') FROM {table} r" for table in columns]  # noqa: S608 its own
-            rows = self._ask(service, *queries)
-            with closing(sqlite3.connect(path)) as connection:
-                for (table, names), found in zip(columns.items(), rows, strict=True):
-                    connection.execute(f"CREATE TABLE {table} ({', '.join(names)})")
-                    marks = ", ".join(f":{name}" for name in names)
-                    connection.executemany(f"INSERT INTO {table} VALUES ({marks})", found)  # noqa: S608 likewise
-                connection.commit()
-        return files
-
     def __enter__(self) -> Self:
         if self._user:
             shutil.chown(self._directory, "postgres", "postgres")
@@ -115,16 +90,6 @@ class Postgres:
         # It listens before it takes queries, so an open port says too little.
         command = [self._programs / "pg_isready", "-q", "-h", LOOPBACK, "-p", str(self.port)]
         return subprocess.run(command, check=False).returncode == 0
-
-    def _ask(self, service: str, *queries: str) -> list[Any]:
-        """Return the answers to queries that give one JSON value each."""
-        answer = self._psql(service, "-At", *(part for query in queries for part in ("-c", query)))
-        values, decoder, place = list[Any](), json.JSONDecoder(), 0
-        while place < len(answer):  # a value may be of several lines
-            value, end = decoder.raw_decode(answer, place)
-            values.append(value)
-            place = end + 1
-        return values
 
     def _psql(self, database: str, *arguments: str) -> str:
         place = ("-X", "-h", LOOPBACK, "-p", str(self.port), "-U", "shop", database)

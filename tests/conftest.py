@@ -10,9 +10,11 @@ import time
 import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib.util import find_spec
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
+from opentelemetry import metrics
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
@@ -22,6 +24,7 @@ from opentelemetry.proto.trace.v1.trace_pb2 import Span as SpanMessage
 from instrumentation.sampling import sampler
 from instrumentation.settings import Settings
 from instrumentation.signals.log import LogEmitter
+from instrumentation.signals.meter import StoreMeterProvider
 from instrumentation.signals.metric import MetricStore
 from instrumentation.signals.signals import Signals
 from instrumentation.signals.span import SpanSettings, TracerProvider
@@ -115,6 +118,30 @@ def kit(make_kit):
 def plain(attributes):
     """Return protobuf KeyValues as a dict of Python values."""
     return {item.key: getattr(item.value, item.value.WhichOneof("value")) for item in attributes}
+
+
+@pytest.fixture
+def pattern_kit(kit, monkeypatch):
+    """The recording kit, to which the patterns' own metrics go too."""
+    store = SimpleNamespace(store=kit.signals.metrics)
+    monkeypatch.setattr(metrics, "get_meter", StoreMeterProvider(store).get_meter)
+    return kit
+
+
+@pytest.fixture
+def series_of():
+    """Return the series of a recording kit with a value, by name and label values."""
+
+    def read(kit):
+        return {
+            (family.name, *sorted(map(str, point.attributes.values()))): (
+                sum(point.counts) if hasattr(point, "counts") else point.value
+            )
+            for family in kit.signals.metrics.snapshot()
+            for point in family.points
+        }
+
+    return read
 
 
 @pytest.fixture(name="plain")

@@ -1,36 +1,20 @@
 """Reliability patterns as telemetry: each call is a metric and a mark on the current span."""
 
 import pytest
-from opentelemetry import metrics
 
 from instrumentation import patterns
-from instrumentation.signals.meter import StoreMeterProvider
-
-
-class Ref:
-    store = None
 
 
 @pytest.fixture
-def tell(kit, monkeypatch, plain):
+def tell(pattern_kit, plain, series_of):
     """Run something in a span; return the span's attributes and events, and all series with a value."""
-    ref = Ref()
-    ref.store = kit.signals.metrics
-    monkeypatch.setattr(metrics, "get_meter", StoreMeterProvider(ref).get_meter)
 
     def run(act):
-        with kit.signals.tracers.get_tracer("t").start_as_current_span("work"):
+        with pattern_kit.signals.tracers.get_tracer("t").start_as_current_span("work"):
             act()
-        span = kit.decoded_spans()[-1]
+        span = pattern_kit.decoded_spans()[-1]
         events = [(event.name, plain(event.attributes)) for event in span.events]
-        series = {
-            (family.name, *sorted(map(str, point.attributes.values()))): (
-                sum(point.counts) if hasattr(point, "counts") else point.value
-            )
-            for family in kit.signals.metrics.snapshot()
-            for point in family.points
-        }
-        return plain(span.attributes), events, series
+        return plain(span.attributes), events, series_of(pattern_kit)
 
     return run
 
@@ -123,4 +107,69 @@ def test_dead_letters_and_backlog_name_the_destination(tell):
     assert series == {
         ("clew.dead_letter.messages", "orders.created"): 1,
         ("clew.messaging.backlog", "inventory", "nats", "orders.created"): 5,
+    }
+
+
+def test_a_breaker_shows_its_state_its_changes_and_what_it_refused(tell):
+    """The state is a gauge per state; changes, refusals and fallbacks are counted, and stand on the span."""
+
+    def act():
+        breaker = patterns.Breaker("inventory")
+        breaker.changed("closed")
+        breaker.changed("open")
+        breaker.rejected()
+        breaker.fell_back("catalogue")
+
+    attributes, events, series = tell(act)
+    name = {"clew.breaker.name": "inventory"}
+    assert attributes == {**name, "clew.breaker.fallback": "catalogue"}
+    change = {**name, "clew.breaker.state": "open", "clew.breaker.previous_state": "closed"}
+    assert events == [("clew.breaker.transition", change), ("clew.breaker.rejected", name)]
+    assert series == {
+        ("clew.breaker.state", "closed", "inventory"): 0,
+        ("clew.breaker.state", "inventory", "open"): 1,
+        ("clew.breaker.state", "half_open", "inventory"): 0,
+        ("clew.breaker.transitions", "inventory", "open"): 1,
+        ("clew.breaker.rejected", "inventory"): 1,
+        ("clew.breaker.fallbacks", "catalogue", "inventory"): 1,
+    }
+
+
+def test_a_retry_shows_its_pauses_and_why_it_gave_up(tell):
+    """Calls are counted by outcome and attempts beyond the first apart; a pause is an event, giving up an attribute."""
+
+    def act():
+        retry = patterns.Retry("shop")
+        retry.budget(3.5)
+        with retry.attempt(0):
+            pass
+        retry.waits(1, 0.25, OSError("away"))
+        with retry.attempt(1):
+            pass
+        retry.ended("budget")
+
+    attributes, events, series = tell(act)
+    name = {"clew.retry.name": "shop"}
+    assert attributes == {**name, "clew.retry.outcome": "budget"}
+    wait = {**name, "clew.retry.resend": 1, "clew.retry.delay": 0.25, "error.type": "OSError"}
+    assert events == [("clew.retry.wait", wait)]
+    assert series == {
+        ("clew.retry.budget", "shop"): 3.5,
+        ("clew.retry.resends", "shop"): 1,
+        ("clew.retry.calls", "budget", "shop"): 1,
+    }
+
+
+def test_targets_show_how_many_there_are_and_who_is_picked(tell):
+    """The number of replicas is a gauge, the picks are counted by address."""
+
+    def act():
+        targets = patterns.Targets("inventory")
+        targets.known(2)
+        targets.picked("10.0.0.1:50052")
+
+    _, _, series = tell(act)
+    assert series == {
+        ("clew.target.known", "inventory"): 2,
+        ("clew.target.picked", "10.0.0.1:50052", "inventory"): 1,
     }

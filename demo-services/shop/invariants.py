@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from pathlib import Path
 from typing import Any
+
+from sqlalchemy import URL, MetaData, make_url, select
+from sqlalchemy.ext.asyncio import create_async_engine
 
 _ATTACHED = ("orders", "inventory", "payments", "notifications")
 
@@ -43,17 +47,49 @@ _VIOLATIONS: dict[str, str] = {
 }
 
 
-def check(databases: Mapping[str, Path]) -> list[str]:
+def check(urls: Mapping[str, str]) -> list[str]:
     """Return one sentence per violation; empty when everything adds up.
 
     Args:
-        databases: SQLite file of each service by its name, as `Shop.databases` gives them. While orders are open,
+        urls: Database of each service by its name, as `Shop.database_urls` gives them. While orders are open,
             violations are normal: wait until none is pending.
     """
     with closing(sqlite3.connect(":memory:")) as connection:
         for name in _ATTACHED:
-            connection.execute(f"ATTACH DATABASE ? AS {name}", (str(databases[name]),))
+            _attach(connection, name, make_url(urls[name]))
         return [sentence.format(*row) for sentence, query in _VIOLATIONS.items() for row in _rows(connection, query)]
+
+
+def _attach(connection: sqlite3.Connection, name: str, url: URL) -> None:
+    """Attach a SQLite file as it is, and a copy of any other database."""
+    is_file = url.get_backend_name() == "sqlite"
+    connection.execute(f"ATTACH DATABASE ? AS {name}", (url.database if is_file else ":memory:",))
+    if is_file:
+        return
+    with ThreadPoolExecutor(1) as pool:  # whoever asks may have an event loop of its own
+        tables = pool.submit(asyncio.run, _tables(url)).result()
+    for table, (columns, rows) in tables.items():
+        connection.execute(f"CREATE TABLE {name}.{table} ({', '.join(columns)})")
+        marks = ", ".join("?" * len(columns))
+        connection.executemany(f"INSERT INTO {name}.{table} VALUES ({marks})", rows)  # noqa: S608 - the shop's own names
+
+
+async def _tables(url: URL) -> dict[str, tuple[list[str], list[tuple[Any, ...]]]]:
+    """Return all tables of a database, as they were at one moment."""
+    engine = create_async_engine(url, isolation_level="REPEATABLE READ")
+    try:
+        async with engine.connect() as connection:
+            metadata = MetaData()
+            await connection.run_sync(metadata.reflect)
+            return {
+                table.name: (
+                    list(table.columns.keys()),
+                    [tuple(row) for row in await connection.execute(select(table))],
+                )
+                for table in metadata.sorted_tables
+            }
+    finally:
+        await engine.dispose()
 
 
 def _rows(connection: sqlite3.Connection, query: str) -> Iterator[tuple[Any, ...]]:

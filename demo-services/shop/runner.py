@@ -25,6 +25,9 @@ SERVICES_STOP_SECONDS = 5.0
 INFRASTRUCTURE_STOP_SECONDS = 3.0
 """After the services, so that what they flush last still arrives. Both together stay below 10 s."""
 
+OWNERS = ("gateway", "orders", "inventory", "payments", "notifications")
+"""Services that have a database."""
+
 _CONSOLE_READY = re.compile(r"console ready ui=(\S+) otlp=(\S+)")
 
 
@@ -36,6 +39,8 @@ class Plan:
         directory: Holds databases, broker store, console data and `logs/`.
         gateway_port: 0 picks a free one; likewise the console's ports.
         run: Name of the run the console keeps it as; "" keeps it without a name.
+        broker_url: Of a broker that runs; "" starts NATS.
+        database_urls: Of each service by its name; one that is left out has a SQLite file.
         console: Whether to start the console and send it all signals.
         load_rate: Orders and look-ups a second; 0 starts no load generator.
         replicas: Processes of inventory and of payments each.
@@ -46,6 +51,8 @@ class Plan:
     directory: Path
     run: str = ""
     gateway_port: int = 0
+    broker_url: str = ""
+    database_urls: Mapping[str, str] = field(default_factory=dict)
     console: bool = True
     console_port: int = 0
     otlp_http_port: int = 0
@@ -76,9 +83,14 @@ class Shop:
 
     @property
     def databases(self) -> dict[str, Path]:
-        """The SQLite file of each service, by its name."""
-        names = ("gateway", "orders", "inventory", "payments", "notifications")
-        return {name: self.plan.directory / "databases" / f"{name}.db" for name in names}
+        """The SQLite file of each service, by its name, unless the plan gives it another database."""
+        return {name: self.plan.directory / "databases" / f"{name}.db" for name in OWNERS}
+
+    @property
+    def database_urls(self) -> dict[str, str]:
+        """The database of each service as SQLAlchemy writes it, by its name."""
+        files = {name: f"sqlite+aiosqlite:///{path}" for name, path in self.databases.items()}
+        return {**files, **self.plan.database_urls}
 
     def __enter__(self) -> Self:
         try:
@@ -173,6 +185,9 @@ class Shop:
         self.console_url, self.otlp_url = found.groups()
 
     def _start_broker(self) -> None:
+        if self.plan.broker_url:
+            self.broker_url = self.plan.broker_url
+            return
         directory = self.plan.directory / "nats"
         directory.mkdir(parents=True, exist_ok=True)
         port = free_ports(1)[0]
@@ -217,7 +232,7 @@ class Shop:
             "OTEL_SERVICE_NAME": name,
             "OTEL_RESOURCE_ATTRIBUTES": f"service.version={version('clew-demo')}",
             "OTEL_METRIC_EXPORT_INTERVAL": "5000",
-            **({"DATABASE_URL": f"sqlite+aiosqlite:///{self.databases[name]}"} if name in self.databases else {}),
+            **({"DATABASE_URL": self.database_urls[name]} if name in OWNERS else {}),
             **({"OTEL_EXPORTER_OTLP_ENDPOINT": self.otlp_url} if self.otlp_url else {"OTEL_SDK_DISABLED": "true"}),
             **environment,
             **self.plan.environment,

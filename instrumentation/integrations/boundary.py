@@ -19,6 +19,7 @@ from opentelemetry.trace import SpanKind, set_span_in_context
 from instrumentation import semconv
 from instrumentation.baggage import with_baggage
 from instrumentation.context import (
+    RESEND_KEY,
     SPAN_KEY,
     Parent,
     as_span_context,
@@ -91,8 +92,15 @@ def finish(span: Span, entry: Repeated, extra: bytes = b"") -> None:
     span.finish(entry.name_kind, encoded + extra, span.start_ns + duration_ns)
 
 
-def leave(tracer: Tracer, name: str, kind: SpanKind) -> Span | None:
-    """Start the span of an outgoing call, a child of the current one; None while the kit is off or suppressed."""
+def leave(tracer: Tracer, name: str, kind: SpanKind, resend_count: str = "") -> Span | None:
+    """Start the span of an outgoing call, a child of the current one; None while the kit is off or suppressed.
+
+    Args:
+        tracer: Of the integration.
+        name: Of the span.
+        kind: CLIENT or PRODUCER.
+        resend_count: Attribute for the number of attempts before this one, if it is a retry.
+    """
     context = otel_context.get_current()
     if context.get(SUPPRESS):
         return None
@@ -102,6 +110,10 @@ def leave(tracer: Tracer, name: str, kind: SpanKind) -> Span | None:
         carried = otel_baggage.get_baggage(semconv.REQUEST_ID, context)
         if isinstance(carried, str):
             span.request_id = sane_request_id(carried.encode("ascii", "replace"))
+    if span is not None and resend_count:
+        resends = context.get(RESEND_KEY)
+        if isinstance(resends, int):
+            span.set_attribute(resend_count, resends)
     return span
 
 

@@ -213,7 +213,7 @@ def _target(system: str, cmd: PublishCommand) -> Destination:
     name = cmd.destination
     exchange = getattr(getattr(cmd, "exchange", None), "name", "")
     temporary = cmd.publish_type is PublishType.REPLY or name.startswith("_INBOX.")
-    return Destination(system, f"{exchange}:{name}" if exchange else name, temporary=temporary)
+    return Destination(system, ":".join(part for part in (exchange, name) if part), temporary=temporary)
 
 
 def _source(system: str, log_context: dict[str, str], msg: StreamMessage[Any]) -> Destination:
@@ -257,7 +257,7 @@ def _placed(cmd: PublishCommand, details: Details) -> Details:
     partition = getattr(cmd, "partition", None)
     if isinstance(partition, int):
         details[semconv.MESSAGING_DESTINATION_PARTITION_ID] = str(partition)
-    if hasattr(cmd, "exchange"):
+    if hasattr(cmd, "exchange") and cmd.destination:
         details[semconv.MESSAGING_RABBITMQ_DESTINATION_ROUTING_KEY] = cmd.destination
     return details
 

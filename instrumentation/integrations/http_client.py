@@ -40,7 +40,7 @@ class HttpClient:
         """Start the span of a request; None while the kit is off or instrumentation is suppressed."""
         if otel_context.get_value(SUPPRESS_HTTP):
             return None
-        return boundary.leave(self._tracer, method, SpanKind.CLIENT)
+        return boundary.leave(self._tracer, method, SpanKind.CLIENT, semconv.HTTP_REQUEST_RESEND_COUNT)
 
     def finish(self, span: Span, method: str, scheme: str, host: str, port: int | None, path: str, status: int) -> None:
         """End the span of a request that was answered.

@@ -16,6 +16,7 @@ from opentelemetry.trace import SpanContext, SpanKind, StatusCode
 
 from instrumentation import semconv
 from instrumentation.context import as_span_context, incoming
+from instrumentation.encode import span as encode
 from instrumentation.encode.attribute import attribute
 from instrumentation.guard import Guard
 from instrumentation.integrations import boundary
@@ -231,6 +232,8 @@ class Messaging:
                 extra = b"".join([attribute(key, value) for key, value in details.items() if key not in taken])
                 if operation.kind is SpanKind.CONSUMER:
                     extra += boundary.request_id_attribute(span)
+            if span.name != f"{operation.name} {shown(destination)}":  # the service's own name wins
+                entry = entry._replace(name_kind=encode.name_and_kind(span.name, operation.kind.value + 1))
             boundary.finish(span, entry, extra)
         except Exception as failure:
             self._guard.caught("messaging finish", failure)

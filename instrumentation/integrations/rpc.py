@@ -146,7 +146,7 @@ class RpcClient:
     def start(self, method: str) -> Span | None:
         """Start the span of a call; None while the kit is off or instrumentation is suppressed."""
         try:
-            return boundary.leave(self._tracer, method, SpanKind.CLIENT)
+            return boundary.leave(self._tracer, method, SpanKind.CLIENT, semconv.RPC_RESEND_COUNT)
         except Exception as error:
             self.guard.caught("rpc client start", error)
             return None

@@ -1,7 +1,7 @@
 """The dashboards, one a file; each has a `BOARD`."""
 
 from mixin.board import Board
-from mixin.dashboards import database, messaging, overview, runtime, service, slo, telemetry
+from mixin.dashboards import database, messaging, overview, patterns, runtime, service, slo, telemetry
 
 BOARDS: tuple[Board, ...] = (
     overview.BOARD,
@@ -9,6 +9,7 @@ BOARDS: tuple[Board, ...] = (
     runtime.BOARD,
     database.BOARD,
     messaging.BOARD,
+    patterns.BOARD,
     slo.BOARD,
     telemetry.BOARD,
 )

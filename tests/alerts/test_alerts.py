@@ -72,6 +72,32 @@ def queue(name):
     return series(name, exporter="otlp_http/loki", data_type="logs")
 
 
+def outbox(service):
+    return series(names.OUTBOX_OLDEST.name, **{names.SERVICE: service})
+
+
+def saga():
+    return series(names.SAGA_OLDEST.name, **{names.SERVICE: "orders", names.SAGA: "order"})
+
+
+def lag(le):
+    return series(names.CONSISTENCY_LAG.bucket, **{names.SERVICE: "orders", "le": le})
+
+
+def dead(service):
+    return series(names.DEAD_LETTERS.name, **{names.SERVICE: service, names.DESTINATION: "orders.created"})
+
+
+def rejected():
+    return series(names.BREAKER_REJECTED.name, **{names.SERVICE: "gateway", names.BREAKER: "inventory"})
+
+
+def retried(outcome):
+    return series(
+        names.RETRY_CALLS.name, **{names.SERVICE: "gateway", names.RETRY: "inventory", names.RETRY_OUTCOME: outcome}
+    )
+
+
 def events(bad_budgets):
     """Events of every SLO, so many times as many of them bad as its budget allows."""
     found = {}
@@ -126,6 +152,7 @@ CASES = (
             settled("confirmed"): "100x40",
             sent(): "0+1x40",
             sent(**{names.ERROR: "TimeoutError"}): "0+5x40",
+            outbox("orders"): "0+60x40",
         },
         ({"alertname": "MessagesNotPublished", names.SERVICE: "orders"},),
     ),
@@ -136,6 +163,47 @@ CASES = (
     ),
     Case("some orders are cancelled", {settled("confirmed"): "0+30x40", settled("cancelled"): "0+10x40"}),
     Case("all orders are confirmed", {settled("confirmed"): "0+30x40"}),
+    Case(
+        "messages wait in an outbox for more than half a minute",
+        {outbox("orders"): "0x5 20+60x30", outbox("payments"): "0x40"},
+        ({"alertname": "OutboxStalls", names.SERVICE: "orders"},),
+        10,
+    ),
+    Case("messages wait in an outbox for some seconds", {outbox("orders"): "0 5 0 10 0 29 0 5 0 0 0 0"}, (), 10),
+    Case(
+        "a saga hangs",
+        {saga(): "10x5 40+60x30"},
+        ({"alertname": "SagaStuck", names.SAGA: "order"},),
+        10,
+    ),
+    Case("a saga is compensated after a step timed out", {saga(): "10x5 40 70 2x30"}),
+    Case(
+        "orders settle late",
+        {lag("10"): "0+50x40", lag("30"): "0+60x40", lag("60"): "0+90x40", lag("+Inf"): "0+100x40"},
+        ({"alertname": "OrdersSettleLate"},),
+    ),
+    Case(
+        "orders settle in time",
+        {lag("10"): "0+99x40", lag("30"): "0+100x40", lag("60"): "0+100x40", lag("+Inf"): "0+100x40"},
+    ),
+    Case(
+        "a message is put aside, the first ever",
+        {dead("inventory"): "_x15 1x40", dead("payments"): "3x50"},
+        ({"alertname": "MessagesPutAside", names.SERVICE: "inventory", names.DESTINATION: "orders.created"},),
+    ),
+    Case("a message was put aside long ago", {dead("inventory"): "7x50"}),
+    Case(
+        "a dependency is left alone",
+        {rejected(): "0x5 0+60x40"},
+        ({"alertname": "BreakerOpen", names.SERVICE: "gateway", names.BREAKER: "inventory"},),
+    ),
+    Case("a dependency was left alone for a moment", {rejected(): "0x5 20x40"}),
+    Case(
+        "more fails than may be retried",
+        {retried("succeeded"): "0+50x40", retried("budget"): "0+30x40"},
+        ({"alertname": "RetryBudgetSpent", names.SERVICE: "gateway", names.RETRY: "inventory"},),
+    ),
+    Case("retries are enough", {retried("succeeded"): "0+90x40", retried("budget"): "0+1x40"}),
     Case(
         "the event loop is blocked",
         {delay("orders"): "2x40"},
@@ -179,7 +247,18 @@ CASES = (
     ),
 )
 
-TOLD_APART_BY = ("alertname", "slo", names.SERVICE, names.ERROR, of.EXPORTER, of.JOB)
+TOLD_APART_BY = (
+    "alertname",
+    "slo",
+    names.SERVICE,
+    names.ERROR,
+    of.EXPORTER,
+    of.JOB,
+    names.SAGA,
+    names.DESTINATION,
+    names.BREAKER,
+    names.RETRY,
+)
 
 
 def in_promtools_words(case):

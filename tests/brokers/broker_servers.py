@@ -1,10 +1,9 @@
-"""Real brokers for tests: each starts on free loopback ports with a data directory of its own, and ends by its pid.
+"""Real brokers and registries for tests: each on free loopback ports, with a directory of its own, ended by its pid.
 
 NATS comes as a wheel. RabbitMQ is Debian's package, installed by apt-get where the tests run as root on Debian. Kafka
 is its jars from Maven Central, kept in the cache directory.
 """
 
-import json
 import os
 import shutil
 import signal
@@ -46,19 +45,49 @@ class BrokerMissingError(Exception):
     """A broker's program cannot be had here; the message says how to get it."""
 
 
-@contextmanager
-def nats_server(directory):
-    """Run a NATS server with JetStream and give its URL."""
+class Broker:
+    """A broker that can be stopped and started again where it was, with what it had stored.
+
+    Attributes:
+        url: Where it is.
+    """
+
+    def __init__(self, url, start):
+        self.url = url
+        self._start = start
+        self._running = None
+
+    def start(self):
+        """Start it and wait until it serves."""
+        running = self._start()
+        running.__enter__()
+        self._running = running
+
+    def stop(self):
+        """End it; nothing if it has ended."""
+        running, self._running = self._running, None
+        if running is not None:
+            running.__exit__(None, None, None)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_exc):
+        self.stop()
+
+
+def nats_broker(directory):
+    """Return a NATS server with JetStream."""
     program = Path(sys.executable).with_name("nats-server")
-    command = [program, "-a", "127.0.0.1", "-p", "-1", "-js", "-sd", directory / "store", "--ports_file_dir", directory]
-    with _running(command, directory) as process:
-        yield _wait(process, directory, lambda: _nats_url(directory))
+    (port,) = _free_ports(1)
+    command = [program, "-a", "127.0.0.1", "-p", port, "-js", "-sd", directory / "store"]
+    return Broker(f"nats://127.0.0.1:{port}", lambda: _served(command, directory, lambda: _accepts(port)))
 
 
-@contextmanager
-def rabbitmq_server(directory):
-    """Run a RabbitMQ server and give its URL."""
-    _install_rabbitmq()
+def rabbitmq_broker(directory):
+    """Return a RabbitMQ server."""
+    _install("rabbitmq-server", RABBITMQ)
     port, distribution, mapper = _free_ports(3)
     environment = {
         "HOME": str(directory),
@@ -76,41 +105,98 @@ def rabbitmq_server(directory):
     (directory / "plugins").write_text("[].\n")
     # Erlang's port mapper would else be left behind as a daemon.
     names = ["epmd", "-address", "127.0.0.1", "-port", str(mapper)]
-    with _running(names, directory, "epmd.log"), _running([RABBITMQ], directory, **environment) as process:
-        started = _wait(process, directory, lambda: "completed with" in (directory / "broker.log").read_text())
-        assert started
-        yield f"amqp://guest:guest@127.0.0.1:{port}/"
+
+    @contextmanager
+    def start():
+        served = _served([RABBITMQ], directory, lambda: _log_has(directory, "completed with"), **environment)
+        with _running(names, directory, "epmd.log"), served:
+            yield
+
+    return Broker(f"amqp://guest:guest@127.0.0.1:{port}/", start)
 
 
-@contextmanager
-def kafka_server(directory):
-    """Run a Kafka broker in KRaft mode and give its `host:port`."""
+def kafka_broker(directory):
+    """Return a Kafka broker in KRaft mode."""
     java = ["java", "-Xmx512m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", f"{_kafka_jars()}/*"]
     port, controller = _free_ports(2)
     properties = directory / "server.properties"
     properties.write_text(_KAFKA_PROPERTIES.format(port=port, controller=controller, data=directory / "data"))
     format_command = [*java, "kafka.tools.StorageTool", "format", "-t", "Y2xldy1icm9rZXItdGVzdA", "-c", properties]
     subprocess.run(format_command, check=True, capture_output=True, timeout=START_SECONDS)
-    with _running([*java, "kafka.Kafka", properties], directory) as process:
-        _wait(process, directory, lambda: _accepts(port))
-        yield f"127.0.0.1:{port}"
+    command = [*java, "kafka.Kafka", properties]
+    return Broker(f"kafka://127.0.0.1:{port}", lambda: _served(command, directory, lambda: _accepts(port)))
 
 
-def _nats_url(directory):
-    texts = [found.read_text() for found in directory.glob("*.ports")]
-    return json.loads(texts[0])["nats"][0] if texts and texts[0] else None
+def etcd_registry(directory):
+    """Return an etcd server, the registry of replicas."""
+    _install("etcd-server", Path("/usr/bin/etcd"))
+    port, peers = _free_ports(2)
+    client, peer = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{peers}"
+    command = ["/usr/bin/etcd", "--data-dir", directory / "etcd", "--listen-client-urls", client]
+    command += ["--advertise-client-urls", client, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer]
+    command += ["--initial-cluster", f"default={peer}", "--unsafe-no-fsync"]
+    return Broker(f"etcd://127.0.0.1:{port}", lambda: _served(command, directory, lambda: _accepts(port)))
 
 
-def _install_rabbitmq():
-    if RABBITMQ.exists():
+def consul_registry(directory):
+    """Return a Consul agent, which `CONSUL_BINARY` names."""
+    program = os.environ.get("CONSUL_BINARY")
+    if not program:
+        raise BrokerMissingError("Consul is missing: no registry has it. Name its program in CONSUL_BINARY")
+    http, dns, serf, wan, server, grpc = _free_ports(6)
+    ports = {"http": http, "dns": dns, "serf_lan": serf, "serf_wan": wan, "server": server, "grpc": grpc}
+    options = [f"-hcl=ports {{ {name} = {port} }}" for name, port in ports.items()]
+    command = [program, "agent", "-dev", "-bind=127.0.0.1", "-client=127.0.0.1", f"-data-dir={directory}", *options]
+    return Broker(f"consul://127.0.0.1:{http}", lambda: _served(command, directory, lambda: _accepts(http)))
+
+
+BROKERS = {"nats": nats_broker, "rabbitmq": rabbitmq_broker, "kafka": kafka_broker}
+
+
+@contextmanager
+def nats_server(directory):
+    """Run a NATS server with JetStream and give its URL."""
+    with nats_broker(directory) as broker:
+        yield broker.url
+
+
+@contextmanager
+def rabbitmq_server(directory):
+    """Run a RabbitMQ server and give its URL."""
+    with rabbitmq_broker(directory) as broker:
+        yield broker.url
+
+
+@contextmanager
+def kafka_server(directory):
+    """Run a Kafka broker and give its `host:port`."""
+    with kafka_broker(directory) as broker:
+        yield broker.url.removeprefix("kafka://")
+
+
+@contextmanager
+def _served(command, directory, serves, **environment):
+    """Run a program until the body ends, which begins when it serves."""
+    with _running(command, directory, **environment) as process:
+        _wait(process, directory, serves)
+        yield
+
+
+def _log_has(directory, words):
+    return words in (directory / "broker.log").read_text()
+
+
+def _install(package, program):
+    """Install one of Debian's packages where that is possible, without starting what it brings."""
+    if program.exists():
         return
     if os.geteuid() == 0 and shutil.which("apt-get"):
-        install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", "rabbitmq-server"]
+        install = ["apt-get", "install", "-y", "-q", "--no-install-recommends", package]
         # Without the second variable the package would start a server of its own.
         environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "RUNLEVEL": "1"}
         subprocess.run(install, env=environment, check=False, capture_output=True, timeout=600)
-    if not RABBITMQ.exists():
-        raise BrokerMissingError("RabbitMQ is missing. Install it: apt-get install rabbitmq-server")
+    if not program.exists():
+        raise BrokerMissingError(f"{program.name} is missing. Install it: apt-get install {package}")
 
 
 def _kafka_jars():

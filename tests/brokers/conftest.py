@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import secrets
+from types import SimpleNamespace
 
 import broker_servers
 import pytest
@@ -13,8 +14,11 @@ from faststream.kafka import KafkaBroker
 from faststream.kafka.response import KafkaPublishMessage
 from faststream.nats import JStream, NatsBroker, PullSub
 from faststream.rabbit import QueueType, RabbitBroker, RabbitQueue
+from opentelemetry import metrics
+from shop.reliability.stream import Stream
 
 from instrumentation.integrations import faststream as integration
+from instrumentation.signals.meter import StoreMeterProvider
 
 LOG = logging.getLogger("faststream")
 slow = [pytest.mark.slow, pytest.mark.timeout(240)]
@@ -154,6 +158,7 @@ class Confluent(Kafka):
 
 WIRES = {"nats": Nats, "rabbitmq": Rabbit, "kafka": Kafka, "confluent": Confluent}
 NEEDS = {"nats": "nats_url", "rabbitmq": "rabbitmq_url", "kafka": "kafka_url", "confluent": "kafka_url"}
+STREAMS = ("nats", "rabbitmq", "kafka")
 
 
 def each(*names):
@@ -165,6 +170,8 @@ def pytest_generate_tests(metafunc):
     """Run a test that takes `wire` on all brokers, one that takes `batch_wire` on those that have batches."""
     if "batch_wire" in metafunc.fixturenames:
         metafunc.parametrize("broker_name", each("nats", "kafka", "confluent"), indirect=True)
+    elif "open_stream" in metafunc.fixturenames:
+        metafunc.parametrize("broker_name", each(*STREAMS), indirect=True)
     elif "wire" in metafunc.fixturenames:
         metafunc.parametrize("broker_name", each(*WIRES), indirect=True)
 
@@ -212,3 +219,22 @@ def series():
         ]
 
     return of
+
+
+@pytest.fixture
+async def open_stream(broker_name, installed, request, kit, monkeypatch):
+    """Make streams of the shop on a broker under test, observed; each service's name is this test's own."""
+    store = SimpleNamespace(store=kit.signals.metrics)
+    monkeypatch.setattr(metrics, "get_meter", StoreMeterProvider(store).get_meter)
+    url = request.getfixturevalue(NEEDS[broker_name])
+    place, opened = secrets.token_hex(4), []
+
+    def make(service, **options):
+        stream = Stream(f"kafka://{url}" if broker_name == "kafka" else url, f"{service}-{place}", **options)
+        opened.append(stream)
+        return stream
+
+    make.place = place
+    yield make
+    for stream in opened:
+        await stream.__aexit__()

@@ -1,10 +1,13 @@
 """A run of the whole shop with failures of every kind, and everything it emitted."""
 
+import asyncio
 import sqlite3
 import time
 
 import pytest
 from shop.child import stop_all
+from shop.reliability.stream import Stream
+from shop.reliability.wire import Letter
 from shop.runner import Plan, Shop
 
 from mixin.contract.emitted import of_otlp, plain
@@ -44,6 +47,8 @@ class Run:
         """Run the shop with load and failures; return what it emitted."""
         with Shop(self.plan) as shop, shop.load(LOAD_RATE):
             self.wait_for(*HEALTHY)
+            publish_poison(shop.broker_url)
+            self.wait_for(("inventory", "clew.dead_letter.messages", {}))
             break_table(shop.databases["payments"], "payments")
             self.wait_for(("payments", "messaging.process.duration", FAILED))
             stop_all([shop.child("nats")], 5)
@@ -52,6 +57,13 @@ class Run:
             self.wait_for(
                 ("inventory", "rpc.server.call.duration", FAILED),
                 ("gateway", "http.server.request.duration", FAILED),
+            )
+            stop_all([shop.child("inventory")], 5)
+            self.wait_for(
+                *[
+                    ("gateway", f"clew.{name}", {})
+                    for name in ("retry.resends", "breaker.rejected", "breaker.fallbacks")
+                ]
             )
         return of_otlp(self.sink.resources("metrics"), self.sink.resources("logs"), self.sink.resources("traces"))
 
@@ -74,6 +86,18 @@ class Run:
 
 
 FAILED = {"error.type": None}
+
+
+def publish_poison(broker_url):
+    """Publish what nobody can read."""
+
+    async def once():
+        wire = Stream(broker_url, "contract").wire
+        await wire.broker.start()
+        await wire.publish(Letter("orders.created", "poison", "poison", b"[]"))
+        await wire.broker.stop()
+
+    asyncio.run(once())
 
 
 def break_table(path, table):

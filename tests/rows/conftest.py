@@ -1,5 +1,6 @@
 """What several rows read: the console's own API, orders under ids of the caller's, metrics, databases, and outages."""
 
+import asyncio
 import secrets
 import signal
 import sqlite3
@@ -10,6 +11,8 @@ from typing import NamedTuple
 import httpx
 import pytest
 from shop.invariants import check
+from shop.reliability.stream import Stream
+from shop.reliability.wire import Letter
 
 GAUGE = "gauge"
 
@@ -147,14 +150,50 @@ def down(shop):
 
 
 @pytest.fixture
+def broker_away(down, external_broker):
+    """Stop the broker, and start it again, with what it had stored, after the body."""
+
+    @contextmanager
+    def without():
+        if external_broker is None:
+            with down("nats"):
+                yield
+            return
+        external_broker.stop()
+        try:
+            yield
+        finally:
+            external_broker.start()
+
+    return without
+
+
+@pytest.fixture
+def publish(shop):
+    """Publish a body once, as a service does, under a trace of the caller's; on whichever broker the shop has."""
+
+    def send(subject, body, message_id, headers):
+        async def once():
+            wire = Stream(shop.broker_url, "row").wire
+            await wire.broker.start()
+            await wire.publish(Letter(subject, message_id, message_id, body, headers))
+            await wire.broker.stop()
+            await wire.close()
+
+        asyncio.run(once())
+
+    return send
+
+
+@pytest.fixture
 def adds_up(shop, eventually):
     """Wait until all orders are final and the sums over all databases hold."""
 
     def wait(seconds=60):
         try:
-            eventually(lambda: not check(shop.databases), seconds)
+            eventually(lambda: not check(shop.database_urls), seconds)
         except AssertionError:
-            assert check(shop.databases) == []
+            assert check(shop.database_urls) == []
 
     return wait
 

@@ -37,7 +37,7 @@ def states(path: Path) -> dict[str, str]:
 
 def wait_for_violations_to_end(shop: Shop) -> list[str]:
     deadline = time.monotonic() + 20
-    while (found := check(shop.databases)) and time.monotonic() < deadline:
+    while (found := check(shop.database_urls)) and time.monotonic() < deadline:
         time.sleep(0.1)
     return found
 
@@ -70,7 +70,7 @@ def test_each_kind_of_damage_is_told(shop: Shop, tmp_path: Path):
     for name, statement in damage.items():
         with closing(sqlite3.connect(copies[name])) as connection, connection:
             connection.execute(statement)
-    found = "\n".join(check(copies))
+    found = "\n".join(check({name: f"sqlite:///{path}" for name, path in copies.items()}))
     assert f"order {order_id} was charged 2 times" in found
     assert f"order {order_id} is stuck in releasing" in found
     assert "horn: " in found

@@ -51,14 +51,10 @@ class Catalogue:
                 self._stale_since = time.monotonic()
             await asyncio.sleep(RETRY_SECONDS)
 
-    def check(self, skus: Iterable[str]) -> CheckAvailabilityResponse:
-        """Price SKUs and find the unknown ones, as inventory does.
-
-        Raises:
-            LookupError: nothing is known yet.
-        """
+    def check(self, skus: Iterable[str]) -> CheckAvailabilityResponse | None:
+        """Price SKUs and find the unknown ones, as inventory does; None while nothing is known yet."""
         if not self._products:
-            raise LookupError("the catalogue is empty")
+            return None
         wanted = sorted(set(skus))
         return CheckAvailabilityResponse(
             products=[self._products[sku] for sku in wanted if sku in self._products],

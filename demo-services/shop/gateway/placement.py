@@ -10,6 +10,8 @@ from opentelemetry import trace
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from shop.contracts.orders_pb2 import OrderLine
+from shop.gateway.breaker import OpenError
+from shop.gateway.dependency import is_away
 from shop.gateway.problems import ProblemError
 from shop.gateway.tables import idempotency_keys
 from shop.reliability.idempotency import KeyReusedError, fingerprint
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
     from shop.gateway.services import Services
     from shop.reliability.database import Database
 
-AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
 MAX_LINES = 100
 MAX_QUANTITY = 1000
 
@@ -99,16 +100,16 @@ class Placement:
 
     async def _checked(self, skus: list[str]) -> CheckAvailabilityResponse:
         """Ask inventory; while it is away, take what is known: whether it is in stock is decided later anyway."""
-        if self._catalogue.age_seconds == 0:
-            try:
-                return await self._services.check(skus)
-            except grpc.RpcError as error:
-                if error.code() not in AWAY:
-                    raise
         try:
-            return self._catalogue.check(skus)
-        except LookupError:
             return await self._services.check(skus)
+        except (grpc.RpcError, OpenError) as error:
+            if not (isinstance(error, OpenError) or is_away(error)):
+                raise
+            known = self._catalogue.check(skus)
+            if known is None:
+                raise
+            self._services.inventory.breaker.telemetry.fell_back("catalogue")
+            return known
 
 
 def _key_reused() -> ProblemError:

@@ -12,6 +12,8 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from instrumentation import get_logger
+from shop.gateway.breaker import OpenError
+from shop.gateway.dependency import is_away
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,6 +39,7 @@ def register_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)
     app.add_exception_handler(grpc.RpcError, _on_failed_call)
+    app.add_exception_handler(OpenError, _on_open_breaker)
 
 
 def _response(problem: ProblemError, headers: Mapping[str, str] | None = None) -> JSONResponse:
@@ -78,7 +81,15 @@ async def _on_failed_call(_request: Request, error: Exception) -> JSONResponse:
     if code is grpc.StatusCode.NOT_FOUND:
         return _response(ProblemError(404, "not-found", detail))
     log.warning("call to a service failed", code=code.name, detail=detail)
-    if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
-        problem = ProblemError(503, "service-unavailable", "a service behind the gateway does not answer")
-        return _response(problem, {"Retry-After": "1"})
+    if is_away(error):
+        return _away()
     return _response(ProblemError(502, "bad-gateway", "a service behind the gateway failed"))
+
+
+async def _on_open_breaker(_request: Request, _error: Exception) -> JSONResponse:
+    return _away()
+
+
+def _away() -> JSONResponse:
+    problem = ProblemError(503, "service-unavailable", "a service behind the gateway does not answer")
+    return _response(problem, {"Retry-After": "1"})

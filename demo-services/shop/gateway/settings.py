@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from shop.gateway.channel_pool import Balancing
 from shop.reliability.environment import number
 
 if TYPE_CHECKING:
@@ -21,6 +22,8 @@ class Settings:
         database_url: DATABASE_URL, as SQLAlchemy writes it, with an async driver.
         orders_target: ORDERS_ADDR, a gRPC target; `ipv4:a:1,b:2` names several replicas.
         inventory_target: INVENTORY_ADDR, likewise.
+        discovery_url: DISCOVERY_URL; where it is set it tells the replicas, and the two targets above are not used.
+        balancing: LOAD_BALANCING, `round_robin` or `random`.
         call_timeout_seconds: CALL_TIMEOUT_SECONDS; a call to a service behind that takes longer fails with 503.
         drain_seconds: DRAIN_SECONDS; so long it says that it is not ready, and serves, before it stops.
     """
@@ -30,18 +33,28 @@ class Settings:
     database_url: str = "sqlite+aiosqlite:///gateway.db"
     orders_target: str = "127.0.0.1:50051"
     inventory_target: str = "127.0.0.1:50052"
+    discovery_url: str = ""
+    balancing: Balancing = "round_robin"
     call_timeout_seconds: float = 5.0
     drain_seconds: float = 0.5
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
-        """Read the settings; raise ValueError on a number that is none."""
+        """Read the settings; raise ValueError on a number or a balancing that is none."""
         return cls(
             host=environment.get("GATEWAY_HOST", "127.0.0.1"),
             port=int(number(environment, "GATEWAY_PORT", 8000)),
             database_url=environment.get("DATABASE_URL", "sqlite+aiosqlite:///gateway.db"),
             orders_target=environment.get("ORDERS_ADDR", "127.0.0.1:50051"),
             inventory_target=environment.get("INVENTORY_ADDR", "127.0.0.1:50052"),
+            discovery_url=environment.get("DISCOVERY_URL", ""),
+            balancing=_balancing(environment.get("LOAD_BALANCING") or "round_robin"),
             call_timeout_seconds=number(environment, "CALL_TIMEOUT_SECONDS", 5.0),
             drain_seconds=number(environment, "DRAIN_SECONDS", 0.5),
         )
+
+
+def _balancing(text: str) -> Balancing:
+    if text not in ("round_robin", "random"):
+        raise ValueError(f"LOAD_BALANCING={text!r}: round_robin or random")
+    return text

@@ -13,6 +13,7 @@ from shop.inventory.shelf import Shelf
 from shop.inventory.tables import inbox, lease, metadata, outbox
 from shop.inventory.warehouse import Warehouse
 from shop.reliability.database import Database
+from shop.reliability.discovery import registered
 from shop.reliability.process import background, grpc_server, run_until_stopped
 from shop.reliability.pruning import keep_pruned
 from shop.reliability.relay import Relay
@@ -58,6 +59,7 @@ async def main(settings: Settings) -> None:
             "shop.inventory.v1.Inventory",
             lambda server: inventory_pb2_grpc.add_InventoryServicer_to_server(servicer, server),
         ),
+        registered(settings.discovery_url, "inventory", settings.advertised_address),
     )
 
 

@@ -40,7 +40,7 @@ async def main(settings: Settings) -> None:
     database = Database(settings.database_url, metadata)
     stream = Stream(settings.broker_url, "notifications")
     subscribe(stream, Postbox(database), Digest(database))
-    await run_until_stopped(database, stream, background(partial(keep_pruned, database, inbox)))
+    await run_until_stopped(database, stream, background(stream.watch_backlog, partial(keep_pruned, database, inbox)))
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from shop.orders.settings import Settings
 from shop.orders.tables import inbox, lease, metadata, outbox
 from shop.orders.watchers import Watchers
 from shop.reliability.database import Database
+from shop.reliability.discovery import registered
 from shop.reliability.process import background, grpc_server, run_until_stopped
 from shop.reliability.pruning import keep_pruned
 from shop.reliability.relay import Relay
@@ -52,6 +53,7 @@ async def main(settings: Settings) -> None:
             "shop.orders.v1.Orders",
             lambda server: orders_pb2_grpc.add_OrdersServicer_to_server(servicer, server),
         ),
+        registered(settings.discovery_url, "orders", settings.advertised_address),
     )
 
 

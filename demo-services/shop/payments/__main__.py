@@ -12,6 +12,7 @@ from shop.payments.settings import Settings
 from shop.payments.tables import idempotency_keys, inbox, lease, metadata, outbox
 from shop.payments.till import Till
 from shop.reliability.database import Database
+from shop.reliability.discovery import registered
 from shop.reliability.process import background, grpc_server, run_until_stopped
 from shop.reliability.pruning import keep_pruned
 from shop.reliability.relay import Relay
@@ -52,6 +53,7 @@ async def main(settings: Settings) -> None:
             "shop.payments.v1.Payments",
             lambda server: payments_pb2_grpc.add_PaymentsServicer_to_server(servicer, server),
         ),
+        registered(settings.discovery_url, "payments", settings.advertised_address),
     )
 
 

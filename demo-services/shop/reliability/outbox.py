@@ -55,12 +55,14 @@ class StoredMessage:
     Attributes:
         row_id: Grows with each row of the service: the order of publication.
         message_id: Unique over all services; the consumer's inbox and the broker drop a second one.
+        about: Id of the thing it tells about: the broker keeps the order of messages that have the same.
         headers: Trace context and baggage of the transaction that stored the row, as header names and values.
     """
 
     row_id: int
     message_id: str
     subject: str
+    about: str
     body: str
     headers: dict[str, str]
     stored_at_ns: int
@@ -125,6 +127,7 @@ class Outbox:
             columns.row_id,
             columns.message_id,
             columns.subject,
+            columns.about,
             columns.body,
             columns.headers,
             columns.stored_at_ns,
@@ -174,4 +177,4 @@ def resumed(headers: dict[str, str], link: SpanContext | None = None) -> Iterato
 
 def _message(row: Any) -> StoredMessage:
     headers = json.loads(row.headers)
-    return StoredMessage(row.row_id, row.message_id, row.subject, row.body, headers, row.stored_at_ns)
+    return StoredMessage(row.row_id, row.message_id, row.subject, row.about, row.body, headers, row.stored_at_ns)

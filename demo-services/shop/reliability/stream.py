@@ -1,138 +1,133 @@
-"""The broker: one JetStream stream with durable consumers, explicit acknowledgement and bounded redelivery."""
+"""The broker as services see it: subjects to publish to and to read, each message handled at least once."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from faststream import AckPolicy
-from faststream.nats import JStream, NatsBroker, PullSub
-from nats.errors import Error as NatsError
-from nats.js.api import ConsumerConfig, RetentionPolicy
+from faststream import BaseMiddleware
+from opentelemetry import trace
 
+from instrumentation import get_logger
 from instrumentation.patterns import Backlog
-from shop.reliability.dead_letters import PREFIX, DeadLetters
+from shop.reliability.dead_letters import DeadLetters
+from shop.reliability.turns import Turns
+from shop.reliability.wire import MAX_DELIVERIES, Letter, Wire
 
 if TYPE_CHECKING:
-    from faststream.nats.subscriber.usecases import BatchPullStreamSubscriber, ConcurrentPullStreamSubscriber
+    from collections.abc import Awaitable, Callable
+
+    from faststream.message import StreamMessage
 
     from shop.reliability.outbox import StoredMessage
 
-STREAM = "SHOP"
-MAX_DELIVERIES = 12
-"""With the delays below a message is tried for about 80 s, longer than a restart takes; then it is put aside."""
-ACK_WAIT_SECONDS = 30.0
-WORKERS = 8
-"""Messages of one subject that a process handles at the same time."""
-FETCH = PullSub(batch_size=1, timeout=5.0)
-"""One message a request: for more, the client waits until the batch is full or the time is up."""
-PUBLISH_TIMEOUT_SECONDS = 5.0
 BACKLOG_SECONDS = 1.0
-"""How often the broker is asked what waits for the consumers of what this service publishes."""
+"""How often the broker is asked what waits for readers."""
 
+log = get_logger(__name__)
 _broker_log = logging.getLogger(f"{__name__}.broker")
 _broker_log.setLevel(logging.WARNING)  # below, FastStream tells of each of its tasks
 
 
 class Stream:
-    """One service's connection to the stream all services share.
+    """One service's connection to the broker all services share. Open it before use, close it after.
+
+    A message is acknowledged when its handler returns; one that fails comes again, later each time, and is put aside
+    in the end. Within a process, messages about the same thing are handled in the order they came.
 
     Args:
-        url: `nats://host:port`.
-        service: Name of the service; processes of one service share its consumers and so the work.
+        url: `nats://`, `kafka://` or `amqp://`, host and port.
+        service: Name of the service; processes of one service share what it reads, and so the work.
+        max_deliveries: After so many a message that fails is put aside.
 
     Raises:
         ValueError: the URL names a broker that is not supported.
     """
 
-    def __init__(self, url: str, service: str) -> None:
-        if not url.startswith("nats://"):
-            raise ValueError(f"BROKER_URL={url!r}: supported is nats://host:port")
-        self._service = service
-        self._stream = JStream(
-            STREAM,
-            # All subjects of the shop; each service declares the same, so whichever starts first creates it.
-            subjects=["orders.>", "inventory.>", "payments.>", f"{PREFIX}.>"],
-            retention=RetentionPolicy.LIMITS,
-            max_age=24 * 3600.0,
-            max_bytes=256 * 1024 * 1024,
-            duplicate_window=120.0,
-        )
-        self._backlog = Backlog("nats")
-        letters = DeadLetters(STREAM, MAX_DELIVERIES)
-        self.broker = letters.broker = NatsBroker(
-            url,
-            name=service,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=1,
-            graceful_timeout=3.0,
-            middlewares=(letters,),
-            logger=_broker_log,
-            log_level=logging.DEBUG,
-        )
+    def __init__(self, url: str, service: str, max_deliveries: int = MAX_DELIVERIES) -> None:
+        self.wire = _wire(url, service)
+        self._letters = DeadLetters(self.wire, max_deliveries)
+        self._turns = Turns()
+        self._backlog = Backlog(self.wire.system)
+        self.wire.broker.add_middleware(self._settling)
 
-    def subscriber(self, subject: str) -> ConcurrentPullStreamSubscriber:
-        """Return a decorator for the handler of a subject; the durable consumer is named by service and subject."""
-        return self.broker.subscriber(
-            subject,
-            durable=f"{self._service}-{subject.replace('.', '-')}",
-            stream=self._stream,
-            pull_sub=FETCH,
-            max_workers=WORKERS,
-            config=ConsumerConfig(max_deliver=MAX_DELIVERIES, ack_wait=ACK_WAIT_SECONDS),
-            ack_policy=AckPolicy.MANUAL,
-        )
+    def subscriber(self, subject: str) -> Any:
+        """Return a decorator for the handler of a subject."""
+        return self.wire.subscriber(subject)
 
-    def batch_subscriber(self, subject: str, purpose: str, size: int, wait_seconds: float) -> BatchPullStreamSubscriber:
+    def batch_subscriber(self, subject: str, purpose: str, size: int, wait_seconds: float) -> Any:
         """Return a decorator for a handler that takes up to `size` messages of a subject at once.
 
         Args:
             subject: What to read.
-            purpose: Names the durable consumer, beside that of `subscriber`.
+            purpose: Tells it apart from `subscriber`: both get each message.
             size: Most messages of a batch.
             wait_seconds: For a batch to fill up.
         """
-        return self.broker.subscriber(
-            subject,
-            durable=f"{self._service}-{purpose}",
-            stream=self._stream,
-            pull_sub=PullSub(batch_size=size, timeout=wait_seconds, batch=True),
-            config=ConsumerConfig(max_deliver=MAX_DELIVERIES, ack_wait=ACK_WAIT_SECONDS),
-            ack_policy=AckPolicy.MANUAL,
-        )
-
-    async def watch_backlog(self) -> None:
-        """Measure what waits for those who read what this service publishes, until cancelled."""
-        manager = (await self.broker.connect()).jetstream()
-        while True:
-            try:
-                consumers = await manager.consumers_info(STREAM)
-            except NatsError:
-                consumers = []  # the broker is away; the depth of the outbox tells of it
-            for info in consumers:
-                subject = info.config.filter_subject or ""
-                if subject.startswith(f"{self._service}."):
-                    waiting = (info.num_pending or 0) + (info.num_ack_pending or 0)
-                    self._backlog.waiting(subject, info.name, waiting)
-            await asyncio.sleep(BACKLOG_SECONDS)
+        return self.wire.batch_subscriber(subject, purpose, size, wait_seconds)
 
     async def publish(self, message: StoredMessage) -> None:
-        """Publish a stored message and wait until the stream has it; the stream drops a known message id."""
-        await self.broker.publish(
-            message.body.encode(),
-            message.subject,
-            headers={"Nats-Msg-Id": message.message_id, "content-type": "application/json"},
-            correlation_id=message.message_id,
-            stream=STREAM,
-            timeout=PUBLISH_TIMEOUT_SECONDS,
-        )
+        """Publish a stored message and wait until the broker has it."""
+        await self.wire.publish(Letter(message.subject, message.about, message.message_id, message.body.encode()))
+
+    async def watch_backlog(self) -> None:
+        """Measure what waits for readers, until cancelled."""
+        while True:
+            try:
+                for waiting in await self.wire.backlog():
+                    self._backlog.waiting(waiting.subject, waiting.group, waiting.messages)
+            except Exception as error:  # the broker is away; the depth of the outbox tells of it
+                log.debug("the broker does not tell its backlog", error=repr(error))
+            await asyncio.sleep(BACKLOG_SECONDS)
 
     async def __aenter__(self) -> Stream:
-        """Connect, declare the stream and begin to consume."""
-        await self.broker.start()
+        """Connect, declare what is missing and begin to consume."""
+        await self.wire.broker.start()
         return self
 
     async def __aexit__(self, *_exc: object) -> None:
         """Let running handlers end, then disconnect."""
-        await self.broker.stop()
+        await self.wire.broker.stop()
+        await self.wire.close()
+
+    def _settling(self, msg: Any, /, *, context: Any) -> BaseMiddleware[Any, Any]:
+        return _Settle(self.wire, self._letters, self._turns, msg, context)
+
+
+class _Settle(BaseMiddleware[Any, Any]):
+    """Acknowledge a message when its handler returns; give it back when it raises."""
+
+    def __init__(self, wire: Wire, dead: DeadLetters, turns: Turns, msg: Any, context: Any) -> None:
+        super().__init__(msg, context=context)
+        self._wire = wire
+        self._dead = dead
+        self._turns = turns
+
+    async def consume_scope(self, call_next: Callable[[Any], Awaitable[Any]], msg: StreamMessage[Any]) -> Any:
+        """Run the handler and settle the message; the handler's exception goes on to whoever records it."""
+        first = self._wire.letters(msg)[0]
+        # Brokers call a reader's place differently; in a trace it is what the shop calls it.
+        trace.get_current_span().update_name(f"process {first.subject}")
+        async with self._turns.of(f"{first.subject} {first.key or first.message_id}"):
+            try:
+                result = await call_next(msg)
+            except Exception as error:
+                await self._dead.give_back(msg, error)
+                raise
+            await msg.ack()
+            return result
+
+
+def _wire(url: str, service: str) -> Wire:
+    """Import the client of one broker alone."""
+    match url.partition("://")[0]:
+        case "nats":
+            from shop.reliability.nats_wire import NatsWire as Chosen  # noqa: PLC0415
+        case "kafka":
+            from shop.reliability.kafka_wire import KafkaWire as Chosen  # noqa: PLC0415
+        case "amqp" | "amqps":
+            from shop.reliability.rabbitmq_wire import RabbitWire as Chosen  # noqa: PLC0415
+        case _:
+            raise ValueError(f"BROKER_URL={url!r}: supported are nats://, kafka:// and amqp:// with host:port")
+    return Chosen(url, service, _broker_log)
