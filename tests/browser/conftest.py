@@ -57,6 +57,12 @@ def _until(condition, seconds=30):
 
 
 @pytest.fixture
+def until():
+    """Return a function that waits for a condition, by asking again."""
+    return _until
+
+
+@pytest.fixture
 def visit(shop):
     """Return a function that asks the gateway for a page it does not have, and returns the path once it is logged."""
 

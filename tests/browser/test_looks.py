@@ -1,9 +1,12 @@
 """Both themes, narrow screens, and what assistive technology needs, on every page."""
 
 import hashlib
+import re
 from pathlib import Path
 
+import httpx
 import pytest
+from playwright.sync_api import expect
 
 AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]
@@ -92,6 +95,28 @@ def test_times_are_told_in_the_readers_zone(open_page, a_trace):
     """A browser in Tokyo reads Tokyo's time, or UTC where it asks for it."""
     page = open_page(f"/trace/{a_trace}", timezone_id="Asia/Tokyo")
     page.locator(".facts time", has_text="+09:00").wait_for()
+
+
+def test_the_chosen_time_is_in_the_readers_zone_at_the_first_visit(open_page):
+    """Before the console knows the zone it writes UTC; what is shown then is set right, also where it can be edited."""
+    page = open_page("/traces?from=1767225600000&to=1767229205000", timezone_id="Asia/Tokyo")
+    page.locator(".when summary", has_text="01 Jan 09:00:00").click()
+    expect(page.get_by_label("From")).to_have_value(re.compile("2026-01-01T09:00"))
+    expect(page.get_by_label("To")).to_have_value("2026-01-01T10:00:05")
+
+
+def test_the_longest_bar_has_its_duration_inside(open_page, shop, until):
+    """Where a bar fills the row there is no room beside it, and the text may not be cut off."""
+    trace_id = "7c" * 16
+    span = {"traceId": trace_id, "spanId": "7c" * 8, "name": "alone", "kind": 2}
+    span |= {"startTimeUnixNano": "1767225600000000000", "endTimeUnixNano": "1767225601000000000"}
+    message = {"resourceSpans": [{"scopeSpans": [{"spans": [span]}]}]}
+    httpx.post(f"{shop.otlp_url}/v1/traces", json=message).raise_for_status()
+    until(lambda: httpx.get(f"{shop.console_url}/api/traces/{trace_id}").status_code == 200)
+    page = open_page(f"/trace/{trace_id}")
+    text, track = (page.locator(f"#waterfall {one}").first.bounding_box() for one in (".took", ".track"))
+    assert track["x"] <= text["x"]
+    assert text["x"] + text["width"] <= track["x"] + track["width"]
 
 
 def test_refreshing_shifts_nothing(open_page):

@@ -103,6 +103,7 @@ def _templates(otlp_url: str, *, has_token: bool) -> Environment:
         templates.globals[function.__name__] = function
     for name in ("duration", "count", "percent", "number", "quantity", "rate"):
         templates.filters[name] = getattr(text, f"{name}_text")
+    templates.filters["unit_name"] = text.unit_name
     templates.filters |= {"spark_line": spark_path, "spark_area": spark_area, "any_value": any}
     templates.filters |= {"clock": _in_zone(text.clock_text), "date": _in_zone(text.date_text)}
     templates.filters["moment"] = _in_zone(lambda time_ns, zone: f"{text.local(time_ns, zone):%Y-%m-%dT%H:%M:%S}")

@@ -70,6 +70,11 @@ def unit_text(unit: str) -> str:
     return {"By": "B", "1": "", "Cel": "°C"}.get(unit, unit)
 
 
+def unit_name(unit: str) -> str:
+    """Return the unit as a list tells it: {request} -> request, By -> bytes, 1 -> ratio."""
+    return {"By": "bytes", "1": "ratio", "Cel": "°C"}.get(unit, unit.removeprefix("{").removesuffix("}"))
+
+
 def _bytes_text(value: float) -> str:
     for size, unit in _BINARY:
         if abs(value) >= size:

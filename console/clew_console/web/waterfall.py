@@ -60,9 +60,11 @@ class Row:
     logs: Sequence[LogRow]
 
     @property
-    def is_text_left(self) -> bool:
-        """Whether the duration stands left of the bar, because there is no room to its right."""
-        return self.bar.left + self.bar.width > 88 and self.bar.left > 12
+    def text_side(self) -> str:
+        """Where the duration stands: right of the bar (""), "left" without room there, "inside" without room at all."""
+        if self.bar.left + self.bar.width <= 88:
+            return ""
+        return "left" if self.bar.left > 12 else "inside"
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,11 +19,23 @@ export async function refresh() {
     const fresh = page.getElementById("content");
     if (!fresh || !content() || document.body.dataset.page !== page.body.dataset.page) return;
     morph(content(), fresh);
+    refreshMoments(page);
     document.dispatchEvent(new CustomEvent("clew:refreshed"));
   } catch {
     // The console is away; the next round tries again.
   } finally {
     isAsking = false;
+  }
+}
+
+// The time is beside the content; what the reader has typed stays.
+function refreshMoments(page) {
+  const [label, told] = [document, page].map((one) => one.querySelector(".when summary span"));
+  if (label && told) label.textContent = told.textContent;
+  for (const own of document.querySelectorAll("input[type=datetime-local]")) {
+    const fresh = page.querySelector(`input[type=datetime-local][name=${own.name}]`);
+    const isUntouched = Date.parse(own.value) === Date.parse(own.defaultValue); // browsers leave out seconds of 0
+    if (fresh && isUntouched) own.value = own.defaultValue = fresh.defaultValue;
   }
 }
 

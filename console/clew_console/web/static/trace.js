@@ -60,9 +60,11 @@ function placeBar(bar, left, width) {
 }
 
 function placeText(text, left, right) {
-  const isLeft = right > 88 && left > 12;
+  const hasRoom = right <= 88;
+  const isLeft = !hasRoom && left > 12;
   text.classList.toggle("left", isLeft);
-  text.setAttribute("x", `${isLeft ? left : Math.min(right, 88)}%`);
+  text.classList.toggle("inside", !hasRoom && !isLeft);
+  text.setAttribute("x", `${isLeft ? left : Math.min(right, 100)}%`);
   text.setAttribute("visibility", right < 0 || left > 100 ? "hidden" : "visible");
 }
 
