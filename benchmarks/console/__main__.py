@@ -138,14 +138,16 @@ def main() -> int:
     options = _options()
     path = options.results / "console.json"
     measured = json.loads(path.read_text()) if path.exists() else {}
+    tables = ""
     measured["machine"] = machine() | {"clew": version("clew"), "jaeger": RECIPE.version}
     for name in options.steps or STEPS:
         began = time.monotonic()
         result = STEPS[name](options)
         if result is not None:
             measured[name] = result
+        tables = report.write(options.results, measured)  # after each step: what was measured stays, whatever comes
         sys.stderr.write(f"{name}: {time.monotonic() - began:.0f} s\n")
-    print(report.write(options.results, measured))
+    print(tables)
     wrong = report.missed(measured)
     sys.stderr.write("".join(f"missed: {one}\n" for one in wrong))
     return 1 if wrong else 0

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -180,3 +182,11 @@ def test_the_environment_is_given_back(tmp_path, monkeypatch):
     recorder.pytest_unconfigure()
     assert "OTEL_EXPORTER_OTLP_ENDPOINT" not in os.environ
     assert os.environ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] == "http://elsewhere:1"
+
+
+def test_the_example_of_the_guide_passes(run):
+    """The test in docs/console.md is run as it stands."""
+    guide = (Path(__file__).parents[2] / "docs" / "console.md").read_text()
+    [example] = re.findall(r"```python\n(.*?)```", guide, re.DOTALL)
+    result = run(example)
+    result.assert_outcomes(passed=1)
