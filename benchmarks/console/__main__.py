@@ -83,10 +83,12 @@ def beside(options: argparse.Namespace) -> dict[str, Any]:
                 filled = send(server, options.beside, "--hours", str(HOURS))
                 stored = server.settled(server).stored
                 filling_rss_mib = server.peak_rss_mib()
+            lost = {"spans": stored, "lost_percent": 100 * (1 - stored / filled["sent"])}
             with running(start(data)) as server:
                 reads = _reads(server, filled, ask)
                 peak = {"peak_rss_mib": max(filling_rss_mib, server.peak_rss_mib())}
-            found[server.name] = reads | peak | {"spans": stored, "bytes_per_span": disk_bytes(data) / stored}
+            found[server.name] = reads | peak | lost | {"bytes_per_span": disk_bytes(data) / stored}
+            _told(found[server.name])
     return found
 
 

@@ -115,7 +115,7 @@ def open_page(chromium, request):
         base_url = options.pop("base_url", None) or request.getfixturevalue("shop").console_url
         options = {"base_url": base_url, "viewport": size, "color_scheme": theme, "locale": "en-GB", **options}
         context = chromium.new_context(**options)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         contexts.append(context)
         if not live:  # what asks again and again takes time from what is looked at
             context.add_init_script("localStorage.setItem('clew_live', 'false')")
