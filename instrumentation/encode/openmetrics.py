@@ -7,7 +7,7 @@ https://prometheus.io/docs/instrumenting/exposition_formats/.
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import accumulate, repeat
 
@@ -88,8 +88,33 @@ def translate(snapshot: Iterable[Family]) -> list[PrometheusFamily]:
             unit = unit_name(family.unit)
             unit = unit if unit and name.endswith(f"_{unit}") else ""
             kind = family.kind
-            translated[name] = PrometheusFamily(name, _TYPES[kind], unit, family.description, kind, family.points)
+            points = _distinct(kind, family.points)
+            translated[name] = PrometheusFamily(name, _TYPES[kind], unit, family.description, kind, points)
     return list(translated.values())
+
+
+def _distinct(kind: Kind, points: Sequence[Point]) -> Sequence[Point]:
+    """Make one of the points whose attributes become the same labels, such as `1` and `"1"`: no page may have two.
+
+    Where all points have attributes of the same names and types, as nearly all metrics do, there are none.
+    """
+    shapes = {tuple(sorted((key, type(value).__name__) for key, value in p.attributes.items())) for p in points}
+    if len(shapes) <= 1:
+        return points
+    found: dict[tuple[tuple[str, str], ...], Point] = {}
+    for point in points:
+        series = tuple(sorted(labels(point.attributes).items()))
+        found[series] = _added(kind, found[series], point) if series in found else point
+    return list(found.values())
+
+
+def _added(kind: Kind, one: Point, other: Point) -> Point:
+    if isinstance(one, HistogramPoint) and isinstance(other, HistogramPoint):
+        counts = [a + b for a, b in zip(one.counts, other.counts, strict=True)]
+        return replace(one, counts=counts, sum=one.sum + other.sum)
+    if isinstance(one, NumberPoint) and isinstance(other, NumberPoint) and kind != "gauge":
+        return replace(one, value=one.value + other.value)
+    return other
 
 
 def encode(

@@ -14,6 +14,7 @@ import struct
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import NamedTuple
@@ -95,7 +96,8 @@ class _Segment:
     def close(self, *, delete: bool) -> None:
         """Let go of the file and its lock."""
         if delete:
-            self.path.unlink(missing_ok=True)
+            with suppress(OSError):  # its directory may be gone, or no directory any more
+                self.path.unlink()
         os.close(self.file)
 
 

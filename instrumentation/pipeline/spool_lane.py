@@ -83,6 +83,8 @@ class SpoolLane(RecordLane):
         if final or not self._spool.unread:
             self._sweep()
         self._flush_at = now + self.route.settings.flush_seconds
+        if not final:  # also while there is much to do: a service that is never idle must take over as well
+            self.route.account.hold(self._spool.adopt())
         spooled = self._spool.read()
         if spooled is not None:
             self._is_loaded = True

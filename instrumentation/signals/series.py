@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from math import isnan
 from typing import cast
 
 from instrumentation.encode.family import Scalar
@@ -38,7 +39,7 @@ def _scalar(value: object) -> Scalar:
         return value
     if isinstance(value, int) and -(1 << 63) <= value < 1 << 63:
         return int(value)
-    if isinstance(value, float):
+    if isinstance(value, float) and not isnan(value):  # NaN is equal to nothing: each would be a new series
         return float(value)
     return _text(value)
 

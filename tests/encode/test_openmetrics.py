@@ -148,3 +148,17 @@ def test_both_exits_agree_on_anything(attributes, description, values):
     buckets = [sample.value for sample in families["h_seconds"].samples if sample.name == "h_seconds_bucket"]
     assert buckets == [sum(point.bucket_counts[: n + 1]) for n in range(3)]
     assert families["c"].samples[0].value == (pushed["c"].sum.data_points[0].as_double)
+
+
+@pytest.mark.parametrize("value", [1, True, 1.5, float("nan")])
+def test_values_that_become_one_label_are_one_line(value):
+    """A value and its text are two series for OpenTelemetry, and one line of the page, which adds up both."""
+    store = MetricStore()
+    counter, spread = store.counter("hits"), store.histogram("spread")
+    text = openmetrics.labels({"of": value})["of"]
+    for each in (value, text, value):
+        counter.cell({"of": each}).add(2)
+        spread.cell({"of": each}).observe(3)
+    found = samples(parse_openmetrics(page(store)))
+    assert found["hits_total", frozenset({("of", text)})] == 6
+    assert found["spread_count", frozenset({("of", text)})] == 3

@@ -1,8 +1,10 @@
 """Row 1: the backend is down, from the start or in the middle."""
 
+from harness.invariants import duplicates
 from harness.proxy import Weather
 from harness.record import lost
 
+BATCH = 512
 OUTAGE_SECONDS = 60.0
 START_SECONDS = 1.0
 
@@ -28,3 +30,13 @@ def test_down_from_the_start(trial, judge, pace):
     judge("nobody listens, from the start", record, more)
     assert set(lost(record.attacked.books, "traces")) <= {"queue_full"}
     assert lost(record.attacked.books, "logs").keys() == {"queue_full"}
+
+
+def test_killed_with_a_spool(trial, judge, pace, tmp_path):
+    """With a spool too every record arrives once the backend is back, none twice beyond one batch."""
+    attacked = trial(rate=200.0, CLEW_SPOOL_DIR=str(tmp_path / "spool"))
+    record = attacked.run(attacked.sink.kill, attacked.sink.start, OUTAGE_SECONDS if pace.is_whole else None)
+    twice = max(duplicates(record, "traces"), duplicates(record, "logs"))
+    judge("backend killed (60 s, 200 requests/s), with a spool", record, f"; {twice} records twice")
+    assert (lost(record.attacked.books, "traces"), lost(record.attacked.books, "logs")) == ({}, {})
+    assert twice <= BATCH
