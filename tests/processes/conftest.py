@@ -5,14 +5,16 @@ import re
 import signal
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Lock
 
 import httpx
 import psutil
 import pytest
 
 FASTAPI = """
-import os
+import os, time
 from fastapi import FastAPI
 from opentelemetry import metrics
 from instrumentation import get_logger, instrument
@@ -25,6 +27,7 @@ orders = metrics.get_meter("m").create_counter("orders")
 def work():
     orders.add(1)
     get_logger().info("worked")
+    time.sleep(0.01)  # so that requests at one time need several workers
     return os.getpid()
 """
 FLASK = (
@@ -48,15 +51,17 @@ class Server:
         self.process = process
         self.url = url
         self.served = 0
+        self._counting = Lock()
 
     def wait_until_served(self, workers):
         """Wait until that many workers have answered; count the answers."""
-        seen, end = set(), time.monotonic() + 60
-        while len(seen) < workers:
-            assert time.monotonic() < end, f"{len(seen)} of {workers} workers answer"
-            assert self.process.poll() is None, self.process.communicate()
-            if (pid := self.work()) is not None:
-                seen.add(pid)
+        seen, end = set(), time.monotonic() + 90
+        with ThreadPoolExecutor(3 * workers) as together:  # one after the other may all go to one worker
+            while len(seen) < workers:
+                assert time.monotonic() < end, f"{len(seen)} of {workers} workers answer"
+                assert self.process.poll() is None, self.process.communicate()
+                seen.update(together.map(lambda _: self.work(), range(3 * workers)))
+                seen.discard(None)
         return seen
 
     def work(self):
@@ -67,13 +72,14 @@ class Server:
             time.sleep(0.02)
             return None
         assert answer.status_code == 200
-        self.served += 1
+        with self._counting:
+            self.served += 1
         return int(answer.text)
 
-    def page(self):
+    def page(self, seconds=20):
         """Return the metrics as one worker shows them, and how long that took."""
         began = time.monotonic()
-        answer = httpx.get(f"{self.url}/metrics", headers=OPENMETRICS, timeout=20)
+        answer = httpx.get(f"{self.url}/metrics", headers=OPENMETRICS, timeout=seconds)
         assert answer.status_code == 200
         return answer.text, time.monotonic() - began
 
@@ -90,6 +96,13 @@ class Server:
             assert max(shown) <= count, f"{shown} of {count}"
             assert time.monotonic() < end, f"{shown} of {count}"
             time.sleep(0.05)
+
+    def wait_for_published(self):
+        """Wait as long as a worker may take to publish what it has counted."""
+        end = time.monotonic() + 2.5
+        while time.monotonic() < end:
+            assert self.orders()[0] <= self.served
+            time.sleep(0.1)
 
     def workers(self):
         """Return the processes that serve: children, of which some are a helper of multiprocessing."""
@@ -127,10 +140,11 @@ def serve(run, free_port):
     for server in servers:
         if server.process.poll() is None:
             children = psutil.Process(server.process.pid).children(recursive=True)
-            server.stop(signal.SIGKILL)
-            for child in children:
+            server.process.kill()
+            for child in children:  # one that is stopped would hold the pipes
                 if child.is_running():
                     child.kill()
+            server.process.communicate(timeout=20)
 
 
 @pytest.fixture
