@@ -16,6 +16,7 @@ from instrumentation.export import scrape
 from instrumentation.export.otlp_http import OtlpHttpExporter
 from instrumentation.pipeline import ledger_metrics
 from instrumentation.pipeline.flusher import Flusher
+from instrumentation.pipeline.intake import Intake
 from instrumentation.pipeline.lane import Lane, Route
 from instrumentation.pipeline.ledger import Account, Books, Ledger
 from instrumentation.pipeline.lines import LineWriter
@@ -118,6 +119,7 @@ class Exports:
         logs: Takes log records; None if they are not exported.
         orphans: Takes spans of a forked child that its parent started.
         lines: Takes log lines for stdout.
+        intakes: Take what becomes a record of several, by whether a span is one of them.
     """
 
     def __init__(
@@ -144,12 +146,14 @@ class Exports:
         traces = self._record_lane("traces", settings.traces)
         self.traces: Sink = Discard() if traces is None else traces
         self.orphans: Sink = Discard() if traces is None else Orphans(self._ledger.account("traces"))
-        self.logs: Sink | None = self._record_lane("logs", settings.logs)
+        self.logs = self._record_lane("logs", settings.logs)
         if OTLP in settings.metrics.exporters:
             route = self._route("metrics", settings.metrics)
             self._lanes.append(MetricLane(route, self._collect, settings.metric_interval_seconds))
         self.lines = LineWriter(self._ledger, None if outlets is None else outlets.write)
-        self._flusher = Flusher(self._lanes, self._budget, self._ledger, diagnostics)
+        self.intakes = self._take_in(traces, self.logs)
+        self.lines.gather = store.settle = self._gather
+        self._flusher = Flusher(self._lanes, self._budget, self._ledger, diagnostics, tuple(self.intakes.values()))
         if OTLP in settings.metrics.exporters or self._spool_directory is not None:
             self._flusher.start()  # there is something to send before the first record
 
@@ -163,6 +167,7 @@ class Exports:
         """Flush for the last time; what comes later is dropped and counted. One deadline for everything."""
         deadline = monotonic() + timeout_seconds
         sent = self._flusher.shutdown(timeout_seconds)
+        self._gather()  # what came too late to be sent is counted, its lines are written
         return self.lines.shutdown(max(0.1, deadline - monotonic())) and sent
 
     def abandon(self) -> None:
@@ -183,6 +188,20 @@ class Exports:
     def books(self) -> Books:
         """Return what became of every record so far."""
         return self._ledger.snapshot()
+
+    def _take_in(self, traces: RecordQueue | None, logs: RecordQueue | None) -> dict[bool, Intake]:
+        if logs is None:
+            return {}
+        queues: dict[bool, tuple[RecordQueue, ...]] = {False: (logs, self.lines.queue)}
+        if traces is not None:
+            queues[True] = (traces, logs, self.lines.queue)
+        return {
+            with_span: Intake(self._ledger, self._budget, each, self.lines.wake) for with_span, each in queues.items()
+        }
+
+    def _gather(self) -> bool:
+        """Make records of what waits in the intakes; return whether there was any."""
+        return any([intake.make() for intake in self.intakes.values()])  # noqa: C419 each of them
 
     def _record_lane(self, signal: str, settings: SignalSettings) -> RecordQueue | None:
         if OTLP not in settings.exporters:

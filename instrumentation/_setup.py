@@ -25,7 +25,7 @@ from instrumentation.sampling import sampler
 from instrumentation.settings import Settings
 from instrumentation.signals.console import render_console
 from instrumentation.signals.ecs import EcsRender
-from instrumentation.signals.log import LogEmitter, Render
+from instrumentation.signals.log import LogEmitter, Render, render_json
 from instrumentation.signals.metric import MetricStore
 from instrumentation.signals.passed import PassingTracers
 from instrumentation.signals.signals import Signals
@@ -196,7 +196,10 @@ class Telemetry:
         self._spans = spans
         _providers.claim(self._diagnostics, settings.propagators)
         _providers.point_at(spans, self._store, logs)
-        return Signals(settings, _providers.TRACERS, self._store, logs, self._guard)
+        endings = None
+        if plugs is None and logs.render is render_json:
+            logs.endings, endings = self._exports.intakes.get(False), self._exports.intakes.get(True)
+        return Signals(settings, _providers.TRACERS, self._store, logs, self._guard, endings)
 
     def _among_workers(self) -> Workers | None:
         if not self.settings.worker_metrics:

@@ -7,6 +7,7 @@ import os
 import re
 from binascii import unhexlify
 from collections.abc import Callable, Mapping
+from contextvars import Token
 from random import Random
 from struct import Struct
 from struct import error as StructError  # noqa: N812 it is a class
@@ -14,7 +15,13 @@ from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote
 
 from opentelemetry import baggage as otel_baggage
-from opentelemetry.context import Context, get_current
+from opentelemetry.context import (
+    _RUNTIME_CONTEXT,  # pyright: ignore[reportPrivateUsage] no public name
+    Context,
+    attach,
+    detach,
+    get_current,
+)
 from opentelemetry.propagators.textmap import (
     CarrierT,
     Getter,
@@ -66,7 +73,24 @@ _TRACEPARENT = Struct("B16s8sB").unpack
 _NO_TRACE, _NO_SPAN = bytes(16), bytes(8)
 _REQUEST_ID_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.:/+=@~"
 _random = Random()  # noqa: S311 ids must be unique, not secret
+random_bits = _random.getrandbits
+"""Draws an integer of so many random bits, of which ids are made."""
 os.register_at_fork(after_in_child=_random.seed)
+
+_current: Any = getattr(_RUNTIME_CONTEXT, "_current_context", None)
+current: Callable[[], Context] = get_current if _current is None else _current.get
+"""Returns the current context, as the API's `get_current` does."""
+enter: Callable[[Context], "Token[Context]"] = attach if _current is None else _current.set
+"""Makes a context the current one, as the API's `attach` does, without its three frames: 0.5 us less."""
+_leave: Callable[["Token[Context]"], None] = detach if _current is None else _current.reset
+
+
+def leave(token: "Token[Context]") -> None:
+    """Make the context before `enter` the current one again; in another context than that, do nothing."""
+    try:
+        _leave(token)
+    except ValueError:
+        return
 
 
 class Parent(NamedTuple):
@@ -237,7 +261,7 @@ def origin_of(exception: BaseException) -> Parent | None:
 
 def current_identity() -> Identity | None:
     """Return the identity of the current span, None if there is none. A span of the kit is its own, made by no call."""
-    span: Any = get_current().get(SPAN_KEY)
+    span: Any = current().get(SPAN_KEY)
     if span is None:
         return None
     return span if hasattr(span, "start_counter_ns") else parent_of(span)

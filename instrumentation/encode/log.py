@@ -51,12 +51,13 @@ def event_name(name: str) -> bytes:
     return field_bytes(12, text(name))
 
 
-_BEFORE_REQUEST_ID = tuple(attribute(REQUEST_ID, "x" * n)[: -n or None] for n in range(MAX_REQUEST_ID_BYTES + 1))
+BEFORE_REQUEST_ID = tuple(attribute(REQUEST_ID, "x" * n)[: -n or None] for n in range(MAX_REQUEST_ID_BYTES + 1))
+"""What stands before a request ID in its attribute, by the ID's length."""
 
 
 def request_id(value: str) -> bytes:
     """Encode the request ID's attribute; a sane one is at most 128 characters of ASCII."""
-    return _BEFORE_REQUEST_ID[len(value)] + value.encode()
+    return BEFORE_REQUEST_ID[len(value)] + value.encode()
 
 
 def ids(trace_id: bytes, span_id: bytes, *, sampled: bool) -> bytes:

@@ -86,12 +86,13 @@ def attributes(mapping: Mapping[str, object], limit: int = otlp.MAX_VALUE_CHARAC
     return b"".join([attribute(key, value, limit) for key, value in mapping.items()])
 
 
-_BEFORE_REQUEST_ID = tuple(attribute(REQUEST_ID, "x" * n)[: -n or None] for n in range(MAX_REQUEST_ID_BYTES + 1))
+BEFORE_REQUEST_ID = tuple(attribute(REQUEST_ID, "x" * n)[: -n or None] for n in range(MAX_REQUEST_ID_BYTES + 1))
+"""What stands before a request ID in its attribute, by the ID's length."""
 
 
 def request_id(value: str) -> bytes:
     """Encode the request ID's attribute; a sane one is at most 128 characters of ASCII."""
-    return _BEFORE_REQUEST_ID[len(value)] + value.encode()
+    return BEFORE_REQUEST_ID[len(value)] + value.encode()
 
 
 def dropped(attributes_count: int, events_count: int, links_count: int) -> bytes:

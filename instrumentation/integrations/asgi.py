@@ -3,17 +3,17 @@
 The wrapper stands outside the application's own `__call__`, so that its 500 handler is inside.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from types import MappingProxyType
 from typing import Any, Protocol
 
 from opentelemetry import context as otel_context
 
-from instrumentation.context import remember_origin
+from instrumentation.context import leave, remember_origin
 from instrumentation.integrations.http import HttpServer, response_headers
+from instrumentation.integrations.request_span import RequestSpan
 from instrumentation.integrations.websocket import WebsocketServer
 from instrumentation.signals.signals import Signals
-from instrumentation.signals.span import Span
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -111,65 +111,45 @@ class AsgiMiddleware:
             await self.app(scope, receive, send)
             return
         span, token = started
-        observed_send, finish = self._observe(scope, send, span)
+
+        def observed_send(message: Message) -> Awaitable[None]:
+            """Watch the response. No coroutine of its own, nor an object: 1 us less for each of the messages."""
+            if message["type"] == "http.response.body":
+                if message.get("more_body", False):
+                    span.is_stream = span.is_unsized
+                elif span.status < 500 and not span.finished:
+                    # Background tasks run after this: they are not part of the response's duration. A failure waits
+                    # for its exception, which the error handler raises again after it has answered.
+                    self._finish(scope, span, None)
+            elif message["type"] == "http.response.start":
+                span.status = message["status"]
+                message = {**message, "headers": _headers(span, message.get("headers", ()))}
+            return send(message)
+
         try:
             await self.app(scope, receive, observed_send)
         except BaseException as exception:
             remember_origin(exception, span)  # servers log it outside of the request's context
-            finish(exception)
+            if not span.finished:
+                self._finish(scope, span, exception)
             raise
         finally:
-            finish(None)
-            otel_context.detach(token)
+            if not span.finished:
+                self._finish(scope, span, None)
+            leave(token)
 
-    def _observe(self, scope: Scope, send: Send, span: Span) -> tuple[Send, Callable[[BaseException | None], None]]:
-        """Return a `send` that watches the response, and what ends the span on its first call.
-
-        Closures: an object with these ten fields cost 1 us more per request. No coroutine of its own: one less to run
-        for each message.
-        """
-        http, find_route = self._http, self._find_route
-        status = 0
-        sized = streaming = finished = False
-
-        def finish(exception: BaseException | None) -> None:
-            nonlocal finished
-            if finished:
-                return
-            finished = True
-            failed = exception if isinstance(exception, Exception) else None
-            code = status or (CLIENT_CLOSED_REQUEST if exception is not None and failed is None else 500)
-            if failed is None and code >= 500:
-                failed = scope.get(EXCEPTION)
-            try:
-                route, scheme = find_route(scope), scope.get("scheme", "http")
-                http.finish(span, scope["method"], route, code, scope["path"], scheme, streaming, failed)
-            except Exception as error:
-                self._guard.caught("asgi finish", error)
-
-        def observed_send(message: Message) -> Awaitable[None]:
-            nonlocal status, sized, streaming
-            kind = message["type"]
-            if kind == "http.response.start":
-                status = message["status"]
-                theirs = message.get("headers", ())
-                ours = response_headers(span)
-                for name, _ in theirs:
-                    if name == b"content-length":
-                        sized = True
-                    elif name in _RESPONSE_HEADERS:
-                        ours = [header for header in ours if header[0] != name]
-                return send({**message, "headers": [*theirs, *ours]})
-            if kind == "http.response.body":
-                if message.get("more_body", False):
-                    streaming = not sized
-                elif status < 500:
-                    # Background tasks run after this: they are not part of the response's duration. A failure waits
-                    # for its exception, which the error handler raises again after it has answered.
-                    finish(None)
-            return send(message)
-
-        return observed_send, finish
+    def _finish(self, scope: Scope, span: RequestSpan, exception: BaseException | None) -> None:
+        """End the span."""
+        span.finished = True
+        failed = exception if isinstance(exception, Exception) else None
+        status = span.status or (CLIENT_CLOSED_REQUEST if exception is not None and failed is None else 500)
+        if failed is None and status >= 500:
+            failed = scope.get(EXCEPTION)
+        try:
+            route, scheme = self._find_route(scope), scope.get("scheme", "http")
+            self._http.finish(span, scope["method"], route, status, scope["path"], scheme, span.is_stream, failed)
+        except Exception as error:
+            self._guard.caught("asgi finish", error)
 
     async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve what is no request of ours: a websocket, the lifespan, an application within one that is wrapped."""
@@ -207,6 +187,19 @@ class AsgiMiddleware:
             await send(message)
 
         await self.app(scope, receive, send_lifespan)
+
+
+def _headers(span: RequestSpan, theirs: Iterable[tuple[bytes, bytes]]) -> list[tuple[bytes, bytes]]:
+    """Return the headers of a response with ours, unless the application has set them; look whether it has a length."""
+    ours = response_headers(span)
+    is_unsized = True
+    for name, _ in theirs:
+        if name == b"content-length":
+            is_unsized = False
+        elif name in _RESPONSE_HEADERS:
+            ours = [header for header in ours if header[0] != name]
+    span.is_unsized = is_unsized
+    return [*theirs, *ours]
 
 
 async def _respond(send: Send, body: bytes, content_type: str) -> None:

@@ -8,15 +8,15 @@ from contextvars import Token
 from functools import lru_cache
 from time import perf_counter_ns
 
-from opentelemetry import context as otel_context
 from opentelemetry.context import Context
-from opentelemetry.trace import SpanKind, StatusCode, set_span_in_context
+from opentelemetry.trace import StatusCode, set_span_in_context
 
 from instrumentation import semconv
 from instrumentation.baggage import parse_baggage, with_baggage
 from instrumentation.context import (
     SPAN_KEY,
     as_span_context,
+    enter,
     joined,
     new_request_id,
     parse_traceparent,
@@ -29,15 +29,17 @@ from instrumentation.integrations.boundary import enter_ignored
 from instrumentation.integrations.http_records import (
     ACCESS_LOGGER,
     DURATION_SECONDS,
-    PARTS_BYTES,
     Entry,
     json_record,
     log_record,
     new_entry,
+    records,
     span_record,
 )
+from instrumentation.integrations.request_span import HELD_BYTES, Key, RequestSpan
 from instrumentation.signals.log import render_json
 from instrumentation.signals.signals import Signals
+from instrumentation.signals.sink import Parts, Record
 from instrumentation.signals.span import Span
 
 MAX_ENTRIES = 4096
@@ -48,7 +50,6 @@ MAX_CALLER_BYTES = 256
 """Kept of a user agent and of a host, also by what caches them."""
 
 _CARRIED_HEADERS = frozenset((b"traceparent", b"tracestate", b"baggage", b"x-request-id", b"user-agent", b"host"))
-_SERVER = SpanKind.SERVER
 
 
 class HttpServer:
@@ -57,6 +58,7 @@ class HttpServer:
     __slots__ = (
         "_access_log",
         "_duration",
+        "_endings",
         "_entries",
         "_logs",
         "_scope",
@@ -72,6 +74,7 @@ class HttpServer:
         self._scope = otlp.scope(scope_name)
         self._logs = signals.logs
         self._access_log = signals.settings.access_log
+        self._endings = signals.endings if self._access_log else None
         self._trust = signals.settings.trust
         self._duration = signals.metrics.histogram(
             semconv.HTTP_SERVER_REQUEST_DURATION,
@@ -79,10 +82,10 @@ class HttpServer:
             description="Duration of HTTP server requests.",
             boundaries=semconv.DURATION_BOUNDARIES_SECONDS,
         )
-        self._entries: dict[tuple[str, str | None, int, str], Entry] = {}
+        self._entries: dict[Key, Entry] = {}
         self._unknown_methods = 0
 
-    def start(self, method: str, headers: Iterable[tuple[bytes, bytes]]) -> tuple[Span, Token[Context]] | None:
+    def start(self, method: str, headers: Iterable[tuple[bytes, bytes]]) -> tuple[RequestSpan, Token[Context]] | None:
         """Start the span of a request and make it the current one; None while the kit is off.
 
         The parent comes from the headers or there is none: the ambient context may be a previous request's
@@ -114,7 +117,7 @@ class HttpServer:
         remote = parse_traceparent(traceparent) if traceparent else None
         if remote is not None and tracestate:
             remote = remote._replace(trace_state=parse_tracestate(tracestate))
-        span = Span(target, self._scope, method, _SERVER, remote if self._trust == "continue" else None)
+        span = RequestSpan(self, target, self._scope, method, remote if self._trust == "continue" else None)
         if remote is not None and self._trust == "link":
             span.add_link(as_span_context(remote))
         context: Context | None = None
@@ -131,7 +134,7 @@ class HttpServer:
             span.encoded = _caller(user_agent, host)
         # One dict instead of three copies of it: 1 us.
         current = Context({SPAN_KEY: span}) if context is None else set_span_in_context(span, context)
-        return span, otel_context.attach(current)
+        return span, enter(current)
 
     def start_ignored(self) -> Token[Context] | None:
         """Make the current context one in which nothing is traced, for health checks and scrapes."""
@@ -139,7 +142,7 @@ class HttpServer:
 
     def finish(
         self,
-        span: Span,
+        span: RequestSpan,
         method: str,
         route: str | None,
         status: int,
@@ -160,41 +163,67 @@ class HttpServer:
             streaming: Whether the response was a stream, whose duration says nothing about latency.
             exception: What left the application.
         """
-        duration_ns = perf_counter_ns() - span.start_counter_ns
-        if len(path) > otlp.MAX_VALUE_CHARACTERS:
-            path = path[: otlp.MAX_VALUE_CHARACTERS]
-        try:
-            entry = self._entries[method, route, status, scheme]
-        except KeyError:
-            entry = self._entry(method, route, status, scheme)
-        trace_id, span_id, sampled, start_ns = span.trace_id, span.span_id, span.sampled, span.start_ns
-        end_ns = start_ns + duration_ns
-        if not streaming:
-            if sampled:
-                entry.cell.observe(duration_ns / 1e9, trace_id, span_id, end_ns)
-            else:
-                entry.cell.observe(duration_ns / 1e9)
-        more = span.encoded
-        if exception is not None or status >= 500 or span.own or span.details:
-            entry, more = _special(span, entry, status, exception)
-        # In the order of `http_records.parts`.
-        parts = (entry, trace_id, span_id, span.parent, sampled, start_ns, end_ns, path, span.request_id, more)
-        if sampled and not span.ended:
+        span.duration_ns = perf_counter_ns() - span.start_counter_ns
+        span.key = (method, route, status, scheme)
+        span.path = path = path[: otlp.MAX_VALUE_CHARACTERS]
+        span.is_stream = streaming
+        if exception is not None:
+            span.fail(exception)
+        elif status >= 500:
+            span.set_status(StatusCode.ERROR)
+        size = HELD_BYTES + len(path)
+        if span.own or span.details:
+            size += _bytes_set(span)
+        span.size = size
+        # A span that the service ended itself is sent; one that a forked child ends is the parent's.
+        if self._endings is not None and span.sampled and not span.ended and span.settings is self._tracers.target:
             span.ended = True
-            span.settings.sink.defer(span_record, parts, PARTS_BYTES + len(path) + len(more))
+            self._endings.add(span)
+        else:
+            self._deliver(span, size)
+
+    def records(self, span: RequestSpan) -> tuple[Record, Record, Record]:
+        """Make span, log record and line of a request that has ended, and observe its duration."""
+        return records(self._parts(span))
+
+    def _parts(self, span: RequestSpan) -> Parts:
+        """Observe the duration of a request; return what its records are made of."""
+        try:
+            entry = self._entries[span.key]
+        except KeyError:
+            entry = self._entry(*span.key)
+        trace_id, span_id, sampled, start_ns = span.trace_id, span.span_id, span.sampled, span.start_ns
+        end_ns = start_ns + span.duration_ns
+        if not span.is_stream:
+            if sampled:
+                entry.cell.observe(span.duration_ns / 1e9, trace_id, span_id, end_ns)
+            else:
+                entry.cell.observe(span.duration_ns / 1e9)
+        more = span.encoded
+        if span.own or span.details:
+            entry, more = _merged(span, entry)
+        # In the order of `http_records.parts`.
+        return entry, trace_id, span_id, span.parent, sampled, start_ns, end_ns, span.path, span.request_id, more
+
+    def _deliver(self, span: RequestSpan, size: int) -> None:
+        """Hand the records on one by one: where a signal is off, sampled out, printed otherwise or read by others."""
+        parts = self._parts(span)
+        if span.sampled and not span.ended:
+            span.ended = True
+            span.settings.sink.defer(span_record, parts, size)
         if self._access_log:
             logs = self._logs
             if logs.records is not None:
-                logs.records.defer(log_record, parts, PARTS_BYTES + len(path))
+                logs.records.defer(log_record, parts, size)
             if logs.lines is not None:
                 if logs.render is render_json:
-                    logs.lines.defer(json_record, parts, PARTS_BYTES + len(path))
+                    logs.lines.defer(json_record, parts, size)
                 else:
-                    self._write_line(span, entry, path, duration_ns)
+                    self._write_line(span, parts[0])
 
-    def _write_line(self, span: Span, entry: Entry, path: str, duration_ns: int) -> None:
-        fields = {**entry.fields, semconv.URL_PATH: path, DURATION_SECONDS: duration_ns / 1e9}
-        logs, end_ns = self._logs, span.start_ns + duration_ns
+    def _write_line(self, span: RequestSpan, entry: Entry) -> None:
+        fields = {**entry.fields, semconv.URL_PATH: span.path, DURATION_SECONDS: span.duration_ns / 1e9}
+        logs, end_ns = self._logs, span.start_ns + span.duration_ns
         line = logs.render(logs.service_name, entry.level, ACCESS_LOGGER, entry.event, fields, span.as_parent(), end_ns)
         if logs.lines is not None:
             logs.lines.write(line)
@@ -211,16 +240,19 @@ class HttpServer:
         return entry
 
 
-def _special(span: Span, entry: Entry, status: int, exception: BaseException | None) -> tuple[Entry, bytes]:
+def _merged(span: Span, entry: Entry) -> tuple[Entry, bytes]:
     """Return what a span with attributes, events or a status of its own is encoded from: the service's values win."""
-    if exception is not None:
-        span.fail(exception)
-    elif status >= 500:
-        span.set_status(StatusCode.ERROR)
     own = b"".join(span.own.values()) if span.own else b""
     details = span.details.encoded() if span.details else b""
     encoded = span.unless_overridden(entry.attributes, entry.encoded)
     return entry if encoded is entry.encoded else entry._replace(encoded=encoded), span.encoded + own + details
+
+
+def _bytes_set(span: Span) -> int:
+    """Return the size of the attributes and events that were set on a span."""
+    details = span.details
+    size = sum(map(len, span.own.values())) if span.own else 0
+    return size if details is None else size + sum(map(len, details.events)) + sum(map(len, details.links))
 
 
 def response_headers(span: Span) -> Sequence[tuple[bytes, bytes]]:

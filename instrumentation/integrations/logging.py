@@ -26,6 +26,7 @@ _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", 
 _STRUCTLOG = frozenset(("_logger", "_name", "_record", "_from_structlog"))
 """What structlog's `wrap_for_formatter` adds to a record for its formatter."""
 _STANDARD_FIELDS = len(vars(logging.makeLogRecord({})))
+_NOTHING: Mapping[str, object] = {}
 ID_NAMES = ("trace_id", "span_id", "request_id")
 ACCESS_LOGGER = "uvicorn.access"
 _TELL_URLS = frozenset(
@@ -98,10 +99,24 @@ class LogHandler(logging.Handler):
                 return False
             record = kept if isinstance(kept, logging.LogRecord) else record
         try:
-            self.emit(record)
+            # What most records are: no `extra`, no exception, nothing to add, no URL to cut.
+            if len(vars(record)) == _STANDARD_FIELDS and record.levelno < logging.WARNING and not record.exc_info:
+                self._emit_plain(record)
+            else:
+                self.emit(record)
         except Exception as error:
             self._emitter.guard.caught("logging", error)
         return True
+
+    def _emit_plain(self, record: logging.LogRecord) -> None:
+        self._emitter.emit(
+            level_of(record.levelno),
+            record.name,
+            _message(record),
+            _NOTHING,
+            time_unix_ns=int(record.created * 1e9),
+            to_lines=not getattr(record, "is_printed", False),
+        )
 
     @override
     def emit(self, record: logging.LogRecord) -> None:

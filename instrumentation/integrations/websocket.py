@@ -12,7 +12,7 @@ from opentelemetry import context as otel_context
 from instrumentation import semconv
 from instrumentation.guard import Guard
 from instrumentation.integrations.http import HttpServer, response_headers
-from instrumentation.signals.span import Span
+from instrumentation.integrations.request_span import RequestSpan
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -60,7 +60,9 @@ class WebsocketServer:
             self._finish(span, scope, connection, failure)
             otel_context.detach(token)
 
-    def _finish(self, span: Span, scope: Scope, connection: "_Connection", failure: BaseException | None) -> None:
+    def _finish(
+        self, span: RequestSpan, scope: Scope, connection: "_Connection", failure: BaseException | None
+    ) -> None:
         failed = failure if isinstance(failure, Exception) else None
         status = connection.status or (CLIENT_CLOSED_REQUEST if failure is not None and failed is None else 500)
         try:
@@ -80,7 +82,7 @@ class _Connection:
         close_code: Of whoever closed first; 0 while it is open.
     """
 
-    def __init__(self, span: Span, receive: Receive, send: Send) -> None:
+    def __init__(self, span: RequestSpan, receive: Receive, send: Send) -> None:
         self.status = 0
         self.close_code = 0
         self._span = span

@@ -12,8 +12,8 @@ from opentelemetry.context import Context
 from instrumentation.guard import Guard
 from instrumentation.integrations.asgi import EXCEPTION, METRICS_PATH, PROBES
 from instrumentation.integrations.http import HttpServer, response_headers
+from instrumentation.integrations.request_span import RequestSpan
 from instrumentation.signals.signals import Signals
-from instrumentation.signals.span import Span
 
 Environ = dict[str, Any]
 Headers = list[tuple[str, str]]
@@ -114,7 +114,7 @@ class _Response:
         http: HttpServer,
         guard: Guard,
         find_route: FindWsgiRoute,
-        span: Span,
+        span: RequestSpan,
         environ: Environ,
         path: str,
         start_response: StartResponse,

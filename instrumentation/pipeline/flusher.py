@@ -14,6 +14,7 @@ from opentelemetry import context
 from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY  # pyright: ignore[reportPrivateUsage] no public name
 
 from instrumentation.diagnostics import Diagnostics
+from instrumentation.pipeline.intake import Intake
 from instrumentation.pipeline.lane import Lane
 from instrumentation.pipeline.ledger import Ledger
 from instrumentation.pipeline.metric_lane import MetricLane
@@ -21,6 +22,9 @@ from instrumentation.pipeline.queue import Budget
 
 LONGEST_SLEEP_SECONDS = 5.0
 """Bounds every sleep, so that a clock that jumps or a lane that errs cannot put the thread to sleep for good."""
+
+ROUNDS_PER_CORRECTION = 8
+"""While batches go out one after the other: the correction looks at every record that waits."""
 
 
 class _Drain:
@@ -43,10 +47,20 @@ class Flusher:
         budget: The memory bound and bell that the lanes' queues share.
         ledger: The books; tells when this is a forked child.
         diagnostics: Where failures are told.
+        intakes: What becomes records of the lanes.
     """
 
-    def __init__(self, lanes: Sequence[Lane], budget: Budget, ledger: Ledger, diagnostics: Diagnostics) -> None:
+    def __init__(
+        self,
+        lanes: Sequence[Lane],
+        budget: Budget,
+        ledger: Ledger,
+        diagnostics: Diagnostics,
+        intakes: Sequence[Intake] = (),
+    ) -> None:
         self._lanes = tuple(lanes)
+        self._intakes = tuple(intakes)
+        self._rounds = 0
         self._budget = budget
         self._diagnostics = diagnostics
         self._drains: deque[_Drain] = deque()
@@ -151,13 +165,22 @@ class Flusher:
 
     def _round(self, *, final: bool) -> bool:
         """Give each lane its turn. Return whether one of them settled a batch."""
+        self._gather()
         progress = [lane.advance(inf, final=final) for lane in self._lanes]
-        self._correct()
-        return any(progress)
+        is_settled = any(progress)
+        self._rounds += 1
+        if not is_settled or self._rounds % ROUNDS_PER_CORRECTION == 0:
+            self._correct()
+        return is_settled
+
+    def _gather(self) -> None:
+        for intake in self._intakes:
+            intake.make()
 
     def _correct(self) -> None:
         """Bring the byte count back to the truth and tell of losses."""
-        self._budget.rearm(sum(lane.held_bytes() for lane in self._lanes))
+        held = sum(lane.held_bytes() for lane in self._lanes)
+        self._budget.rearm(held + sum(intake.waiting_bytes() for intake in self._intakes))
         for lane in self._lanes:
             lane.watch()
 
@@ -171,6 +194,7 @@ class Flusher:
 
     def _drain(self, deadline: float, *, leaving: bool) -> bool:
         """Send until nothing is left or the deadline has come, each lane with its share of the time."""
+        self._gather()
         for lane in self._lanes:
             lane.hasten()
             if isinstance(lane, MetricLane):

@@ -86,6 +86,11 @@ class Account:
         self._closed = False
         self.dropped: dict[Reason, int] = dict.fromkeys(REASONS, 0)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether all that was held is counted as dropped `shutdown`."""
+        return self._closed
+
     def drop(self, reason: Reason, records: int = 1) -> None:
         """Count records that never were held."""
         with self.lock:
@@ -138,6 +143,11 @@ class Ledger:
         self._accounts: dict[str, Account] = {}
         self._heirs: list[Callable[[], None]] = []
         os.register_at_fork(after_in_child=_forked(weakref.ref(self)))
+
+    @property
+    def lock(self) -> RLock:  # pyright: ignore[reportGeneralTypeIssues]
+        """What all accounts are changed under; another one in a forked child."""
+        return self._lock
 
     def after_fork(self, begin_anew: Callable[[], None]) -> None:
         """Call `begin_anew` in each forked child, once the inherited records are counted."""

@@ -22,6 +22,10 @@ GATHER_SECONDS = 0.05
 """How long a first line waits for others: one write for many lines, and no delay a person would see."""
 
 
+def _nothing() -> bool:
+    return False
+
+
 class LineWriter:
     """Lines on their way to a stream, counted in the ledger as signal `lines`. At most 4 MiB wait; beyond, they drop.
 
@@ -30,18 +34,23 @@ class LineWriter:
     Args:
         ledger: Where lines are counted.
         write: Writes bytes and returns how many were taken (None: all), as streams do. Default: to file descriptor 1.
+
+    Attributes:
+        queue: Where lines wait.
+        gather: Brings lines of JSON that are still to be made; called before lines are taken. Returns whether it did.
     """
 
     def __init__(self, ledger: Ledger, write: Callable[[bytes], int | None] | None = None) -> None:
         self._account = ledger.account("lines")
         self._budget = Budget(MAX_BYTES, wake_bytes=0)
-        self._queue = RecordQueue(self._account, self._budget)
-        self.write: Callable[[bytes], None] = partial(self._queue.add, b"")
+        self.queue = RecordQueue(self._account, self._budget)
+        self.write: Callable[[bytes], None] = partial(self.queue.add, b"")
         """Queues one line, its newline included. Any thread; never blocks or raises."""
-        self.defer = self._queue.defer
+        self.defer = self.queue.defer
         """Queues one line that is rendered when it is written, as a record of no scope. As `write`."""
         self._write = write or (partial(os.write, 1) if sys.__stdout__ is not None else _refuse)
         self._budget.start = self._start
+        self.gather: Callable[[], bool] = _nothing
         self._hurry = Doorbell()
         self._empty = Event()
         self._closed = False
@@ -49,9 +58,14 @@ class LineWriter:
         self._thread: Thread | None = None
         ledger.after_fork(self._forget_parent)
 
+    def wake(self) -> None:
+        """Tell that there is something to gather."""
+        self._budget.wake()
+        self._budget.bell.ring()
+
     def flush(self, timeout_seconds: float) -> bool:
         """Wait until the lines written so far are out. Return whether they were within `timeout_seconds`."""
-        goal = self._settled() + len(self._queue) + self._account.held
+        goal = self._settled() + self._account.books().queued
         deadline = time.monotonic() + timeout_seconds
         while self._settled() < goal:
             left = deadline - time.monotonic()
@@ -66,11 +80,11 @@ class LineWriter:
     def shutdown(self, timeout_seconds: float) -> bool:
         """Flush, then refuse further lines; count what is left as dropped `shutdown`. May be called again."""
         if self._closed:
-            return not self._queue
+            return not self.queue
         complete = self.flush(timeout_seconds)
         self._closed = True
         self._budget.close()
-        self._queue.drop_all("shutdown")
+        self.queue.drop_all("shutdown")
         self._account.abandon()
         self._budget.bell.ring()
         return complete
@@ -90,12 +104,15 @@ class LineWriter:
         while not self._closed:
             self._budget.bell.wait(5.0)
             self._hurry.wait(GATHER_SECONDS)
-            while taken := self._queue.take(4096, MAX_WRITE_BYTES):
-                self._budget.held = self._queue.waiting_bytes()
+            is_mixed = self.gather()
+            while taken := self.queue.take(4096, MAX_WRITE_BYTES):
+                if is_mixed:
+                    taken.sort()  # JSON begins with the timestamp: what was gathered joins what was written
+                self._budget.held = self.queue.waiting_bytes()
                 self._write_all(taken)
                 self._empty.set()
             self._budget.rearm(0)
-            if self._queue:  # added before the bell was armed again
+            if self.queue:  # added before the bell was armed again
                 self._budget.bell.ring()
 
     def _write_all(self, taken: list[Record]) -> None:
@@ -113,7 +130,7 @@ class LineWriter:
             reason = "rejected"
         if written:
             self._is_torn = data[written - 1] != _LINE_BREAK
-        out = _whole_lines(taken, written - len(torn))
+        out = len(taken) if written == len(data) else _whole_lines(taken, written - len(torn))
         self._account.settle(out, reason, len(taken) - out)
 
     def _some(self, data: memoryview) -> int:
@@ -125,7 +142,7 @@ class LineWriter:
         return len(data) if count is None else count
 
     def _forget_parent(self) -> None:
-        self._queue.forget_parent()
+        self.queue.forget_parent()
         self._budget.reset()
         self._closed = False
         self._hurry, self._empty = Doorbell(), Event()

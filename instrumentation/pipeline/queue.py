@@ -152,16 +152,54 @@ class RecordQueue:
             max_records: Most records to take.
             max_bytes: Most bytes of records to take; a single larger record comes by itself.
         """
+        records = self._records
         taken: list[Waiting] = []
         size = 0
         with self._account.lock:
-            while self._records and len(taken) < max_records:
-                size += _size(self._records[0])
-                if taken and size > max_bytes:
+            for _ in range(min(len(records), max_records)):
+                waiting = records[0]
+                size += waiting[2] if len(waiting) == 3 else len(waiting[1]) + 112  # `_size`; a call would cost as much
+                if size > max_bytes and taken:
                     break
-                taken.append(self._records.popleft())
+                taken.append(records.popleft())
             self._account.held += len(taken)
         return self._encoded(taken)
+
+    def expect(self, waiting: Callable[[], int]) -> None:
+        """Count what waits elsewhere to become a record here; see `Intake`."""
+        before = self._account.waiting
+        self._account.waiting = lambda: before() + waiting()
+
+    def refuse(self, reason: Reason) -> None:
+        """Count a record that found no room elsewhere."""
+        self._account.drop(reason)
+
+    def hold(self, records: int) -> None:
+        """Count records that have left where they waited and are being made. Call with the ledger's lock held."""
+        if self._account.is_closed:
+            self._account.dropped["shutdown"] += records
+        else:
+            self._account.held += records
+
+    def admit(self, records: list[Record], failed: int) -> None:
+        """Queue what `hold` has counted, as far as there is room; `failed`: how many of them could not be made.
+
+        Call with the ledger's lock held. After `abandon` all are counted already.
+        """
+        account, budget = self._account, self._budget
+        if account.is_closed:
+            return
+        account.held -= len(records) + failed
+        account.dropped["encode_error"] += failed
+        held = budget.held
+        for waiting in records:
+            size = len(waiting[1]) + 112
+            if size > MAX_RECORD_BYTES or held + size > budget.max_bytes or len(self._records) >= self._max_records:
+                account.dropped["too_big" if size > MAX_RECORD_BYTES else "queue_full"] += 1
+                continue
+            held += size
+            self._append(waiting)
+        budget.held = held
 
     def _encoded(self, taken: list[Waiting]) -> list[Record]:
         """Encode what was deferred; what cannot be encoded is dropped by itself."""

@@ -15,7 +15,7 @@ from instrumentation.encode import log as encode
 from instrumentation.guard import Guard
 from instrumentation.redaction import attributes as redacted_attributes
 from instrumentation.redaction import redacted
-from instrumentation.signals.sink import Encode, Parts, Record, Sink
+from instrumentation.signals.sink import Encode, Endings, Parts, Record, Sink
 from instrumentation.signals.span import exception_name
 
 ExceptionInfo = tuple[type[BaseException], BaseException, TracebackType | None]
@@ -94,9 +94,21 @@ class LogEmitter:
         max_value_characters: Of one attribute value or body.
         guard: Told of what could not be written.
         redact: Whether secrets are taken out of events and attributes.
+
+    Attributes:
+        endings: Takes what becomes a log record and a line of JSON; None: each takes its own.
     """
 
-    __slots__ = ("guard", "lines", "max_value_characters", "records", "redact", "render", "service_name")
+    __slots__ = (
+        "endings",
+        "guard",
+        "lines",
+        "max_value_characters",
+        "records",
+        "redact",
+        "render",
+        "service_name",
+    )
 
     def __init__(
         self,
@@ -112,6 +124,7 @@ class LogEmitter:
         self.guard = Guard() if guard is None else guard
         self.redact = redact
         self.service_name = service_name
+        self.endings: Endings | None = None
         self.records = records
         self.lines = lines
         self.render: Render = render_json if render is None else render
@@ -156,6 +169,10 @@ class LogEmitter:
         )
         size = DEFERRED_BYTES + len(event) + len(encoded)
         ids: Ids = NO_IDS if parent is None else (parent.trace_id, parent.span_id, parent.sampled, parent.request_id)
+        if self.endings is not None and to_lines:
+            tail = json_line.fields(attributes) if attributes else ""
+            self.endings.add(Logged(level, logger, event, encoded, tail, ids, time_unix_ns, self.service_name, size))
+            return
         if self.records is not None:
             self.records.defer(log_record, (level, logger, event, encoded, ids, time_unix_ns), size)
         if to_lines and self.lines is not None:
@@ -165,6 +182,46 @@ class LogEmitter:
                 self.lines.defer(json_record, parts, size)
             else:
                 self.lines.write(self.render(self.service_name, level, logger, event, attributes, parent, time_unix_ns))
+
+
+class Logged:
+    """What was logged, until it becomes a log record and a line.
+
+    Attributes:
+        size: See `Ended`.
+    """
+
+    __slots__ = ("_attributes", "_event", "_ids", "_level", "_logger", "_service", "_tail", "_time_unix_ns", "size")
+
+    def __init__(
+        self,
+        level: Level,
+        logger: str,
+        event: str,
+        attributes: bytes,
+        tail: str,
+        ids: "Ids",
+        time_unix_ns: int,
+        service_name: str,
+        size: int,
+    ) -> None:
+        self._level = level
+        self._logger = logger
+        self._event = event
+        self._attributes = attributes
+        self._tail = tail
+        self._ids = ids
+        self._time_unix_ns = time_unix_ns
+        self._service = service_name
+        self.size = size
+
+    def records(self) -> tuple[Record, Record]:
+        """Make log record and line."""
+        level, logger, event, ids, unix_ns = self._level, self._logger, self._event, self._ids, self._time_unix_ns
+        return (
+            log_record((level, logger, event, self._attributes, ids, unix_ns)),
+            json_record((level, logger, event, self._tail, ids, unix_ns, self._service)),
+        )
 
 
 def log_record(parts: Parts) -> Record:

@@ -203,6 +203,10 @@ def to_stderr(message: str) -> None:
         return  # closed or full: nowhere is left to say it
 
 
+def _nothing() -> None:
+    return
+
+
 RegisteredT = TypeVar("RegisteredT", Histogram, Counter, UpDownCounter, Gauge, Observable)
 
 
@@ -215,6 +219,9 @@ class MetricStore:
     Args:
         locked: Whether cells take a lock; by default where the interpreter needs it.
         warn: Takes a message for people; each different message once.
+
+    Attributes:
+        settle: Brings observations that are still to be made; called before a snapshot.
     """
 
     def __init__(self, *, locked: bool | None = None, warn: Warn = to_stderr) -> None:
@@ -223,6 +230,7 @@ class MetricStore:
         self._lock = Lock()
         self._said: set[str] = set()
         self._say = warn
+        self.settle: Callable[[], object] = _nothing
 
     def histogram(
         self,
@@ -288,6 +296,7 @@ class MetricStore:
 
     def snapshot(self) -> list[Family]:
         """Copy all instruments that have a series."""
+        self.settle()
         families = [instrument.family() for instrument in list(self._instruments.values())]
         return [family for family in families if family.points]
 

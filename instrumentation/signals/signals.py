@@ -6,6 +6,7 @@ from instrumentation.guard import Guard
 from instrumentation.settings import Settings
 from instrumentation.signals.log import LogEmitter
 from instrumentation.signals.metric import MetricStore
+from instrumentation.signals.sink import Endings
 from instrumentation.signals.span import TracerProvider
 
 
@@ -19,6 +20,7 @@ class Signals:
         metrics: Where instruments and their cells live.
         logs: Writes log records.
         guard: Keeps the integrations' own failures from the service.
+        endings: Takes what becomes a record of all three, as JSON on the line; None: each takes its own at once.
     """
 
     settings: Settings
@@ -26,3 +28,4 @@ class Signals:
     metrics: MetricStore
     logs: LogEmitter
     guard: Guard = field(default_factory=Guard)
+    endings: Endings | None = None

@@ -11,6 +11,27 @@ Encode = Callable[[Parts], Record]
 """Makes a record of its parts, in the thread that sends it. Must not raise."""
 
 
+class Ended(Protocol):
+    """What has ended and will become a record of several signals."""
+
+    @property
+    def size(self) -> int:
+        """Bytes that it holds, roughly; counts towards the memory bound."""
+        ...
+
+    def records(self) -> tuple[Record, ...]:
+        """Make the records, always as many."""
+        ...
+
+
+class Endings(Protocol):
+    """Takes what has ended, and never blocks or raises."""
+
+    def add(self, ended: Ended, /) -> None:
+        """Accept what nobody changes any more."""
+        ...
+
+
 class Sink(Protocol):
     """Takes records of one signal and never blocks or raises."""
 

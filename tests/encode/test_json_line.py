@@ -59,9 +59,14 @@ def test_an_attribute_cannot_replace_a_key_of_the_line():
     assert (parsed["level"], parsed["attributes.level"], parsed["a"]) == ("info", "fake", 1)
 
 
-def test_the_quick_way_gives_the_same_bytes():
+@given(st.integers(0, 2**62), st.floats(0, 1e6))
+def test_the_quick_way_gives_the_same_bytes(time_ns, seconds):
     """A span's line made in one step equals the one made of its parts."""
     head, trace_id, span_id = json_line.head("info", "e", "l", "s"), b"\1" * 16, b"\2" * 8
-    tail = json_line.fields({"a": 1})
-    parts = json_line.line(17, head, json_line.ids(trace_id, span_id, "r-1"), tail)
-    assert json_line.span_line(17, head, trace_id, span_id, "r-1", tail) == parts
+    tail = f'{json_line.fields({"a": 1})}, "seconds": '
+    ids = json_line.ids(trace_id, span_id, "r-1")
+    end = (trace_id.hex().encode(), span_id.hex().encode(), b"r-1", tail.encode(), seconds)
+    time = (json_line.second(time_ns // 1_000_000_000), time_ns % 1_000_000_000 // 1000)
+    assert json_line.SPAN_LINE % (*time, head.encode(), *end) == json_line.line(
+        time_ns, head, ids, f"{tail}{seconds:.6f}"
+    )
