@@ -148,7 +148,8 @@ def test_a_second_up_keeps_the_data(composed):
     composed.up()
     assert httpx.get(f"{composed.url('GATEWAY_PORT')}/orders/{before['order_id']}", timeout=20).json() == before
     wait_for_lines(composed, lines)
-    assert httpx.get(f"{composed.url('TEMPO_PORT')}/api/traces/{trace_id}", timeout=10).status_code == 200
+    if "tempo" not in composed.skipped:
+        assert httpx.get(f"{composed.url('TEMPO_PORT')}/api/traces/{trace_id}", timeout=10).status_code == 200
     assert order(composed.url("GATEWAY_PORT"))[0]["status"] == "confirmed"
 
 
