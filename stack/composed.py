@@ -16,7 +16,7 @@ ROOT = Path(__file__).parent.parent
 UP_SECONDS = 180
 OWN_IMAGE = "clew-shop"
 NOT_NEEDED = {"grafana", "tempo"}
-"""Services whose image may be missing: nothing that is tested goes through Grafana, and without Tempo no trace is read."""
+"""Services whose image may be missing: nothing goes through Grafana, and without Tempo no trace is read."""
 
 PORTS = (
     *("GATEWAY_PORT", "GRAFANA_PORT", "PROMETHEUS_PORT", "LOKI_PORT", "TEMPO_PORT", "CLEW_CONSOLE_PORT"),
