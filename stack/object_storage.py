@@ -20,7 +20,7 @@ _PARTS = ("master", "volume", "filer", "s3")
 
 
 class ObjectStorage:
-    """A running storage: `with ObjectStorage(directory) as storage: storage.endpoint`.
+    """A running storage with one bucket: `with ObjectStorage(directory, "logs") as storage: storage.endpoint`.
 
     Attributes:
         endpoint: Host and port of its S3 API, which speaks HTTP.
@@ -28,12 +28,12 @@ class ObjectStorage:
         secret_access_key: Likewise.
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, bucket: str) -> None:
         self.access_key_id, self.secret_access_key = secrets.token_hex(8), secrets.token_hex(16)
-        self._directory = directory
+        self._directory, self._bucket = directory, bucket
         ports = dict(zip(_PARTS, zip(*[iter(free_ports(2 * len(_PARTS)))] * 2, strict=True), strict=True))
         self._ports = [port for pair in ports.values() for port in pair]
-        self.endpoint = f"{LOOPBACK}:{ports['s3'][0]}"
+        self.endpoint, self._filer = (f"{LOOPBACK}:{ports[part][0]}" for part in ("s3", "filer"))
         options = [
             *(f"-{part}.port={http}" for part, (http, _) in ports.items()),
             *(f"-{part}.port.grpc={grpc}" for part, (_, grpc) in ports.items()),
@@ -62,6 +62,9 @@ class ObjectStorage:
         self._child.start()
         try:
             self._child.wait_ready(START_SECONDS)
+            # A bucket is a folder of its files.
+            asked = urllib.request.Request(f"http://{self._filer}/buckets/{self._bucket}/", method="POST")
+            urllib.request.urlopen(asked, timeout=START_SECONDS).close()  # noqa: S310 on loopback
         except BaseException:
             self.__exit__()
             raise

@@ -21,7 +21,7 @@ LINES = 20
 @pytest.fixture
 def loki(tmp_path):
     """Loki alone, which stores what it is sent in an object storage."""
-    with ObjectStorage(tmp_path / "storage") as storage:
+    with ObjectStorage(tmp_path / "storage", "logs") as storage:
         environment = {
             "LOKI_OBJECT_STORE": "s3",
             "LOKI_S3_ENDPOINT": storage.endpoint,
