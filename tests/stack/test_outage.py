@@ -16,7 +16,7 @@ DRAIN_SECONDS = 120
 
 def collector_total(stack, name):
     """Return the sum of one of the Collector's own metrics."""
-    with urllib.request.urlopen(f"{stack.url('metrics')}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"{stack.url('metrics')}/metrics", timeout=30) as answer:
         page = answer.read().decode()
     return sum(int(float(value)) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", page, re.MULTILINE))
 
