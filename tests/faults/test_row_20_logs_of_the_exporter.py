@@ -2,10 +2,13 @@
 
 from harness.invariants import breaches
 
+RATE = 100.0
+"""What a process serves that spends most of its time on its own chatter."""
+
 
 def test_everything_logs(trial, tell):
     """With the root logger at DEBUG, warnings and the collector logging, and the backend away, nothing recurses."""
-    attacked = trial(application="harness.chatty:app", CLEW_LOG_LEVEL="debug")
+    attacked = trial(rate=RATE, application="harness.chatty:app", CLEW_LOG_LEVEL="debug")
     record = attacked.run(attacked.sink.kill, attacked.sink.start)
     books = record.attacked.books
     served = len(record.attacked.requests)
