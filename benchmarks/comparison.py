@@ -102,5 +102,7 @@ def as_json(measured: Measured) -> dict[str, Any]:
 
 
 def _slice(one: Slice) -> dict[str, float]:
+    if not one.tells:
+        return {}
     figures = {"per_second": one.per_second, "cpu_us": one.cpu_us}
     return figures | ({"p99_ms": p99(one.latencies_ms)} if one.latencies_ms else {})

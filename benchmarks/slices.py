@@ -12,6 +12,8 @@ from typing import Protocol
 LEAD_IN_SECONDS = 0.6
 WINDOW_SECONDS = 0.5
 NEIGHBOURS = (-2, -1, 1, 2)
+LEAST_OPERATIONS = 20
+"""In a window with fewer the machine was elsewhere: it tells nothing, and is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,11 @@ class Slice:
     cpu_seconds: float
     latencies_ms: Sequence[float]
     total: int
+
+    @property
+    def tells(self) -> bool:
+        """Whether enough happened in it."""
+        return self.operations >= LEAST_OPERATIONS
 
     @property
     def per_second(self) -> float:
@@ -102,7 +109,7 @@ class Timeline:
 
     def median_per_second(self, name: str) -> float:
         """Return the median of one subject's throughput."""
-        return median(each.per_second for each in self.of(name))
+        return median(each.per_second for each in self.of(name) if each.tells)
 
     def latencies_ms(self, name: str) -> list[float]:
         """Return the latencies of all its slices together."""
@@ -113,12 +120,13 @@ class Timeline:
         return [
             Pair(own, _mean([each.per_second for each in beside]), _mean([each.cpu_us for each in beside]))
             for place, (owner, own) in enumerate(self._slices)
-            if owner == name and (beside := [own] if name == base else self._beside(place, base))
+            if owner == name and own.tells and (beside := [own] if name == base else self._beside(place, base))
         ]
 
     def _beside(self, place: int, base: str) -> list[Slice]:
         near = [place + step for step in NEIGHBOURS if 0 <= place + step < len(self._slices)]
-        return [self._slices[each][1] for each in near if self._slices[each][0] == base]
+        several = [self._slices[each] for each in near]
+        return [one for owner, one in several if owner == base and one.tells]
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -24,14 +24,26 @@ def test_turns():
 
 def test_pairs_are_neighbours():
     """A slice is compared with its base's slices of the same moment, not with those of other times."""
-    bare, kit = subject("bare", "bare", 100, 10, 40), subject("kit", "bare", 80, 20)
+    bare, kit = subject("bare", "bare", 100, 20, 40), subject("kit", "bare", 80, 24)
     timeline = Timeline()
     for each in (bare, kit, kit, bare, bare):
         timeline.take(each)
     pairs = timeline.pairs("kit", "bare")
-    assert [each.base_per_second for each in pairs] == [55, 50]
+    assert [each.base_per_second for each in pairs] == [60, 160 / 3]
     ratios = [each.own.per_second / each.base_per_second for each in pairs]
-    assert ratios == [80 / 55, 20 / 50]
+    assert ratios == [80 / 60, 24 / (160 / 3)]
+
+
+def test_windows_without_work_tell_nothing():
+    """A window in which the machine was elsewhere is compared with nothing, and nothing with it."""
+    bare, kit = subject("bare", "bare", 100, 0, 50), subject("kit", "bare", 80, 0, 30)
+    timeline = Timeline()
+    for each in (bare, kit, bare, kit, bare, kit):
+        timeline.take(each)
+    assert [(each.own.per_second, each.base_per_second) for each in timeline.pairs("kit", "bare")] == [
+        (80, 100),
+        (30, 50),
+    ]
 
 
 def test_base_against_itself():
