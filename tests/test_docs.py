@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 BLOCKS = [
     pytest.param(block, id=f"{guide}-{number}")
-    for guide in ("opentelemetry", "frameworks", "settings", "migration")
+    for guide in ("opentelemetry", "frameworks", "settings", "migration", "patterns")
     for number, block in enumerate(re.findall(r"```python\n(.*?)```", (DOCS / f"{guide}.md").read_text(), re.DOTALL))
 ]
 
