@@ -232,8 +232,8 @@ class Messaging:
                 extra = b"".join([attribute(key, value) for key, value in details.items() if key not in taken])
                 if operation.kind is SpanKind.CONSUMER:
                     extra += boundary.request_id_attribute(span)
-            if span.name != f"{operation.name} {shown(destination)}":  # the service's own name wins
-                entry = entry._replace(name_kind=encode.name_and_kind(span.name, operation.kind.value + 1))
+                if span.name != f"{operation.name} {shown(destination)}":  # the service's own name wins
+                    entry = entry._replace(name_kind=encode.name_and_kind(span.name, operation.kind.value + 1))
             boundary.finish(span, entry, extra)
         except Exception as failure:
             self._guard.caught("messaging finish", failure)
