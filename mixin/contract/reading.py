@@ -130,7 +130,7 @@ def traceql(text: str) -> Reference:
     comparisons = list(_comparisons(condition)) if condition else []
     chosen = [each for each in comparisons if each.scope != "intrinsic"]
     equal = {
-        (f"{each.scope}.{each.key}", str(each.value))
+        (f"{each.scope}.{each.key}", str(each.value).lower() if isinstance(each.value, bool) else str(each.value))
         for each in chosen
         if each.operator == "=" and OPEN not in str(each.value)
     }

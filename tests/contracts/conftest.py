@@ -65,6 +65,8 @@ class Run:
                     for name in ("retry.resends", "breaker.rejected", "breaker.fallbacks")
                 ]
             )
+            stop_all([shop.child("orders")], 5)
+            self.wait_for(("load", "clew.retry.calls", {"clew.retry.outcome": "budget"}))
         return of_otlp(self.sink.resources("metrics"), self.sink.resources("logs"), self.sink.resources("traces"))
 
     def wait_for(self, *wanted):

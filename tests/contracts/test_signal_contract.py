@@ -72,6 +72,7 @@ def test_a_rename_in_semconv_names_exactly_the_places_it_breaks(run_shop, tmp_pa
     emitted = run_shop(PYTHONPATH=str(tmp_path), PYTHONSAFEPATH="1")
     assert "rpc_client_call_time_seconds_count" in emitted.metrics
     assert sorted(set(broken(emitted))) == [
+        "runbooks/BreakerOpen.md: query 4",
         "runbooks/ServiceSilent.md: query 3",
         "service.json: panel 'gRPC calls sent: 95th percentile' A",
     ]
