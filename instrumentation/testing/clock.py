@@ -14,6 +14,7 @@ READERS = (
     "instrumentation._exports",
     "instrumentation.integrations.database",
     "instrumentation.integrations.http",
+    "instrumentation.integrations.request_span",
     "instrumentation.signals.cell",
     "instrumentation.signals.log",
     "instrumentation.signals.logger",
