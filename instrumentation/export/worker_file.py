@@ -116,6 +116,7 @@ class WorkerFile:
                 return False
             entries = self._table()
             dead = [cell for cell in range(1, CELLS) if entries[cell].pid and not self._lives(entries[cell])]
+            entries = self._table()  # again: one that died meanwhile may have published before
             self._fold_into_cell_0(entries, dead)
             free = next((cell for cell in range(1, CELLS) if not entries[cell].pid or cell in dead), None)
             if free is None:
@@ -159,8 +160,11 @@ class WorkerFile:
             entry = entries[cell]
             if not entry.pid or cell == self._cell or folded_serials.get(cell) == entry.serial:
                 continue
+            lives = self._lives(entry)
+            if not lives:  # what it published last may have come after the table was read
+                entry = self._entry(cell)
             if data := self._data(cell, entry):
-                (living if self._lives(entry) else dead).append(data)
+                (living if lives else dead).append(data)
         return WorkersSeen(living, dead, folded)
 
     def _fold_into_cell_0(self, entries: Sequence[_Entry], dead: Sequence[int]) -> None:

@@ -62,6 +62,27 @@ def test_the_dead_count_once(workers):
     assert reader.seen() == ([], [], b"one,two")
 
 
+def test_published_just_before_death(workers, tmp_path):
+    """What a worker publishes after another has looked at the table, and before it is seen dead, is not lost."""
+    one = workers(1)
+    one.publish(b"old")
+
+    def lives(pid, start):
+        if pid == 1 and 1 not in workers.dead:
+            one.publish(b"last")
+            workers.dead.add(1)
+        return pid not in workers.dead
+
+    reader = WorkerFile(tmp_path / "file", lives, fold)
+    assert reader.seen() == ([], [b"last"], b"")
+    reader.close()
+    workers.dead.clear()
+    two = WorkerFile(tmp_path / "file", lives, fold)
+    assert two.take(2, 1)
+    assert two.seen() == ([], [], b"last")
+    two.close()
+
+
 def test_many_restarts_take_no_room(workers, tmp_path):
     """Workers may come and go a thousand times: all that they counted is there, and the disk holds what it held."""
     reader, sizes = workers(), []
