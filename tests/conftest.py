@@ -1,6 +1,7 @@
 """What every test of the kit may use: sinks that keep what they are given, and spans made on them."""
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -28,6 +29,9 @@ from instrumentation.signals.meter import StoreMeterProvider
 from instrumentation.signals.metric import MetricStore
 from instrumentation.signals.signals import Signals
 from instrumentation.signals.span import SpanSettings, TracerProvider
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+"""Started in the background a process ignores it, and so would every program that a test interrupts."""
 
 pytest_plugins = ["whole_shop"] if find_spec("shop") is not None else []
 """The shop's fixtures, for stories and rows; the environment of an old FastAPI has no shop."""

@@ -69,6 +69,7 @@ async def test_a_message_is_handled_until_it_succeeds(open_stream, subject, even
     assert {span.name for span in consumed(kit)} == {f"process {subject}"}
 
 
+@pytest.mark.slow
 async def test_what_a_reader_that_left_did_not_finish_is_handled_by_the_next(open_stream, subject, eventually):
     """A message is acknowledged after its handling: stopped in the middle of it, it is another's, and none is lost."""
     first, second, writer = open_stream("reader"), open_stream("reader"), open_stream("writer")
