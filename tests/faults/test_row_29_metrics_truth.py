@@ -102,7 +102,7 @@ def test_scraped_under_load(run, tell):
 
 
 def told_in_the_end(sink, served):
-    """Return the requests that the newest metrics tell of, as soon as they are all: a service sends them at intervals."""
+    """Return the requests that the newest metrics tell of, once they are all: a service sends them at intervals."""
     end = time.monotonic() + 10
     while (told := sink.taken("metrics")[-1].requests) < served and time.monotonic() < end:
         time.sleep(0.05)
