@@ -32,5 +32,5 @@ def test_orders_are_as_fast_without_payments_and_the_backlog_shows(place_order, 
         assert eventually(lambda: metric("clew.saga.active", clew__saga__state="awaiting_payment") >= ORDERS, 20)
     adds_up()
     eventually(lambda: metric("clew.messaging.backlog", **GROUP) == 0, 20)
-    # Dead processes take no CPU, so it may even be faster; the margin is the scheduler's noise on a busy machine.
-    assert without < 1.5 * control + 0.02, (without, control)
+    # Whoever waited for payments would wait until they are back; less than a second is the scheduler's noise.
+    assert without < control + 1, (without, control)
