@@ -94,8 +94,8 @@ def test_the_outage_of_telemetry_takes_no_time_of_requests(outage, gateway, shop
     with down("console") if outage == "killed" else _frozen(shop.child("console")):
         without = _p90(gateway)
     adds_up()
-    # The margin is the noise of a busy machine; a request that waited for an export would take seconds.
-    assert without < 1.5 * control + 0.02, (without, control)
+    # Whoever waited for an export would take seconds; less than one is the noise of a busy machine.
+    assert without < control + 1, (without, control)
 
 
 @contextmanager
