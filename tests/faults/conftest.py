@@ -9,10 +9,13 @@ import pytest
 from harness.invariants import breaches
 from harness.pace import QUICK, WHOLE
 from harness.process import Program
+from harness.proxy import Weather
 from harness.sink import Sink
 from harness.table import Line, counted, merged
-from harness.trial import QUICK_RATE, Trial, capacity, share_of
+from harness.trial import QUICK_RATE, QUICK_TIMEOUT_SECONDS, Trial, capacity, share_of
 
+TIMEOUT_SECONDS = 10.0
+"""Of an export, unless it is set."""
 WHOLE_MARKS = ("faults", "soak")
 
 
@@ -163,3 +166,22 @@ def judge(tell):
         tell(injected, record.figures() + more, breaches(record))
 
     return judge
+
+
+@pytest.fixture
+def judge_breaking_off(trial, judge, pace):
+    """Hold exports in a weather that never lets one end to their timeout, and to the arrival of all afterwards."""
+
+    def judge_breaking_off(weather, injected):
+        seconds = TIMEOUT_SECONDS if pace.is_whole else QUICK_TIMEOUT_SECONDS
+        attacked = trial()
+        record = attacked.run(
+            lambda: attacked.proxy.turn(weather), lambda: attacked.proxy.turn(Weather.FAIR), seconds + 1
+        )
+        timeouts = [float(text) for text in re.findall(r"no answer within ([\d.]+) s", record.attacked.stderr)]
+        judge(injected, record, f"; exports broken off after {timeouts} s")
+        assert timeouts == [pytest.approx(seconds, abs=1)] * len(timeouts)
+        assert timeouts
+        assert record.attacked.books["traces"]["delivered"] == len(record.attacked.requests)
+
+    return judge_breaking_off
