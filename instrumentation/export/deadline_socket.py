@@ -78,7 +78,7 @@ def connect(host: str, port: int, deadline: float) -> socket.socket:
         OSError: No address answered; TimeoutError at the deadline.
     """
     failure: OSError = OSError(f"no address for {host}")
-    for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
+    for family, kind, protocol, _, address in socket.getaddrinfo(wire_name(host), port, type=socket.SOCK_STREAM):
         raw = socket.socket(family, kind, protocol)
         try:
             raw.settimeout(left_seconds(deadline))
@@ -90,3 +90,11 @@ def connect(host: str, port: int, deadline: float) -> socket.socket:
         else:
             return raw
     raise failure
+
+
+def wire_name(host: str) -> str | bytes:
+    """Return a host name as bytes where it can be: of text Python makes bytes by a codec that it first has to import.
+
+    A process that forks while another thread imports leaves its child a module that it waits for, for ever.
+    """
+    return host.encode() if host.isascii() else host

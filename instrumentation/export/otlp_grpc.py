@@ -4,6 +4,7 @@ Imports grpcio, so it is imported only where the protocol is chosen. Proxy varia
 gRPC's own retries are off, since the pipeline has its own and counts each attempt.
 """
 
+import importlib
 import os
 from collections.abc import Callable
 from inspect import unwrap
@@ -18,6 +19,10 @@ from instrumentation.export.grpc_status import judge
 from instrumentation.export.partial_success import partial_success
 from instrumentation.settings import SignalSettings
 from instrumentation.signals.delivery import Outcome, Verdict
+
+# What grpcio imports with its first channel, in the flusher's thread: a process that forks meanwhile leaves its child a
+# module that it waits for, for ever.
+importlib.import_module("grpc._channel")
 
 METHODS = {
     "traces": "/opentelemetry.proto.collector.trace.v1.TraceService/Export",

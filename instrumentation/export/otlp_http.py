@@ -12,7 +12,7 @@ from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from instrumentation.export.deadline_socket import DeadlineSocket, connect, left_seconds
+from instrumentation.export.deadline_socket import DeadlineSocket, connect, left_seconds, wire_name
 from instrumentation.export.retry import judge
 from instrumentation.settings import SignalSettings
 from instrumentation.signals.delivery import Outcome, Verdict
@@ -119,7 +119,7 @@ class OtlpHttpExporter:
         if self._secure:
             try:
                 raw.settimeout(left_seconds(deadline))
-                raw = self._tls_context().wrap_socket(raw, server_hostname=self._host)
+                raw = self._tls_context().wrap_socket(raw, server_hostname=wire_name(self._host))
             except BaseException:
                 raw.close()
                 raise

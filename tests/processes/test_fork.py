@@ -3,6 +3,8 @@
 import json
 import sys
 
+import pytest
+
 FORKED_UNDER_EACH_LOCK = """
 import gc, json, os, sys, threading, time
 from opentelemetry import metrics
@@ -92,6 +94,37 @@ def test_fork_while_each_lock_is_held(run, otlp_sink):
     pids = [owner["process.pid"].int_value for owners in resources.values() for owner in owners]
     ids = {owner["service.instance.id"].string_value for owners in resources.values() for owner in owners}
     assert len(ids) == len(set(pids)) == count
+
+
+IMPORTS = """
+import sys
+from opentelemetry import metrics
+from instrumentation import get_logger, instrument, span
+telemetry = instrument(service_name="imports")
+with span("work") as current:
+    get_logger().info("work")
+    current.record_exception(ValueError("bad"))
+metrics.get_meter("m").create_counter("works").add(1)
+before = set(sys.modules)
+telemetry.flush(2)
+print("LATE", sorted(set(sys.modules) - before))
+"""
+
+
+@pytest.mark.parametrize(
+    ("scheme", "protocol", "compression"),
+    [("http", "http/protobuf", "none"), ("https", "http/protobuf", "gzip"), ("http", "grpc", "none")],
+)
+def test_the_flusher_imports_nothing(run, otlp_sink, scheme, protocol, compression):
+    """A first export imports no module: a child forked just then would wait for ever for the import to end."""
+    port = otlp_sink.endpoint.rpartition(":")[2]
+    _, out, _ = run(
+        IMPORTS,
+        OTEL_EXPORTER_OTLP_ENDPOINT=f"{scheme}://localhost:{port}",
+        OTEL_EXPORTER_OTLP_PROTOCOL=protocol,
+        OTEL_EXPORTER_OTLP_COMPRESSION=compression,
+    )
+    assert "LATE []" in out.splitlines()
 
 
 UNDER_LOAD = """

@@ -11,7 +11,7 @@ resolve = socket.getaddrinfo
 
 def slow_getaddrinfo(host, *arguments, **options):
     """Resolve `backend.test`, as slow as the file says; all else as ever."""
-    if host != "backend.test":
+    if host != b"backend.test":
         return resolve(host, *arguments, **options)
     end = time.monotonic() + LOOK_UP_SECONDS
     while SLOW.exists():
