@@ -61,7 +61,6 @@ broker-test: install  ## Run the shop on NATS, RabbitMQ, Kafka and PostgreSQL, w
 stack-test: install  ## Run the shop on Prometheus, Loki and the Collector, which are built first (minutes, once)
 	@$(BIN)/python -m stack build
 	@$(BIN)/python -m pytest --backends stack -m "" tests/stories $(PYTEST_ARGS)
-	@$(BIN)/python -m pytest tests/alerts $(PYTEST_ARGS)
 	@$(BIN)/python -m pytest -m stack $(PYTEST_ARGS)
 
 up: install  ## Run the shop with the whole stack in containers

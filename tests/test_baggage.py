@@ -208,6 +208,7 @@ async def front(request: Request, fill: int = 0):
 """
 
 
+@pytest.mark.slow
 def test_a_real_service_is_not_hurt(serve_program, fetch, otlp_sink):
     """Hostile and large baggage through a real server, client and gRPC: each call works, and what goes on is valid."""
     process, url = serve_program(SERVICE)

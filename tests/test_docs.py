@@ -60,6 +60,7 @@ def tested_guide(tmp_path_factory):
     return directory, run("--clew-update"), run("-W", "error")
 
 
+@pytest.mark.slow
 def test_the_guide_to_testing_holds(tested_guide):
     """Each block of the guide is a file of tests that passes, and the golden shape is the one that is shown."""
     directory, updated, compared = tested_guide

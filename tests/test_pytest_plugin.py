@@ -232,6 +232,7 @@ def test_golden_shapes_are_written_compared_and_written_anew(run, pytester):
     assert "internal pay" in (directory / "test_it.test_it-good-1.trace").read_text()
 
 
+@pytest.mark.slow
 def test_async_tests_and_xdist(run):
     """Async tests are captured, and workers of pytest-xdist do not disturb each other."""
     tests = """

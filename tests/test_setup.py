@@ -77,6 +77,7 @@ def test_sigterm_delivers_everything(serve_program, fetch, otlp_sink):
     assert sum(span.name == "work" for span in otlp_sink.records("traces")) == 50
 
 
+@pytest.mark.slow
 def test_a_dead_backend_delays_the_end_by_little(serve_program, fetch, otlp_sink):
     """With nobody at the backend's address, requests are answered, and SIGTERM ends the process before its deadline."""
     otlp_sink.server.shutdown()

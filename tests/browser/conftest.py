@@ -24,6 +24,7 @@ STAYING = ("console", "gateway")
 """What goes on after the run is recorded: the rest would only take time from the browser."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups of shops
 def pytest_collection_modifyitems(items):
     """Keep all of this directory on one worker: shop and browser are started once."""
     here = Path(__file__).parent

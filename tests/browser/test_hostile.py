@@ -129,6 +129,7 @@ def test_hostile_content_is_text_on_every_page(open_page, addresses):
         assert page.evaluate("document.documentElement.scrollWidth") <= 400, path
 
 
+@pytest.mark.slow
 def test_hostile_suggestions_are_text(open_page, addresses):
     """What the query is completed with is text as well."""
     page = open_page("/traces", base_url=addresses.ui)

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 
@@ -38,6 +39,7 @@ def test_keys_lead_through_search_and_trace(open_page):
     expect(page).to_have_url(re.compile("/logs"))
 
 
+@pytest.mark.slow
 def test_the_query_completes_itself(open_page):
     """Names and values are offered as data has them; Tab takes one, Enter then searches."""
     page = open_page("/traces")
@@ -56,6 +58,7 @@ def test_the_query_completes_itself(open_page):
     )
 
 
+@pytest.mark.slow
 def test_a_wrong_query_says_what_is_right(open_page):
     """The error names the place and what is supported."""
     page = open_page("/logs")

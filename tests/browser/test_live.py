@@ -4,6 +4,7 @@ import os
 import time
 
 import httpx
+import pytest
 from playwright.sync_api import expect
 
 
@@ -25,6 +26,7 @@ def test_new_log_lines_come_by_themselves(open_page, visit):
     expect(page.get_by_role("link", name="Only lines with this service_name").first).to_be_visible()
 
 
+@pytest.mark.slow
 def test_live_stops_when_told(open_page):
     """With Live off the page stays as it is."""
     page = open_page("/logs?range=15m", live=True, clock=True)
@@ -42,6 +44,7 @@ def test_live_stops_when_told(open_page):
         page.clock.fast_forward(2_000)
 
 
+@pytest.mark.slow
 def test_a_line_is_shown_among_its_neighbours(open_page):
     """ "Lines around it" keeps the line in sight, marked, with those before and after it of the same process."""
     page = open_page("/logs?range=15m")
@@ -71,6 +74,7 @@ def wait_for_spans(console_url, trace_id, count):
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_a_trace_is_followed_until_it_is_settled(open_page, shop):
     """Spans that come later appear in an open trace by themselves; one that is old is not asked for again."""
     young, old = os.urandom(16).hex(), os.urandom(16).hex()

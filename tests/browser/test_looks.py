@@ -73,6 +73,7 @@ def test_nothing_is_cut_off_at_400_pixels(findings, name):
     assert findings[name]["width"] <= 400
 
 
+@pytest.mark.slow
 def test_the_panel_is_a_sheet_on_a_narrow_screen(open_page, a_trace):
     """At 400 px the span's panel covers the waterfall when a span is chosen, and closes."""
     page = open_page(f"/trace/{a_trace}", width=400)
@@ -81,6 +82,7 @@ def test_the_panel_is_a_sheet_on_a_narrow_screen(open_page, a_trace):
     assert not page.locator("#panel").is_visible()
 
 
+@pytest.mark.slow
 def test_the_theme_is_remembered(open_page):
     """The button changes it, and the next page comes in it at once."""
     page = open_page("/")
@@ -91,12 +93,14 @@ def test_the_theme_is_remembered(open_page):
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != ground
 
 
+@pytest.mark.slow
 def test_times_are_told_in_the_readers_zone(open_page, a_trace):
     """A browser in Tokyo reads Tokyo's time, or UTC where it asks for it."""
     page = open_page(f"/trace/{a_trace}", timezone_id="Asia/Tokyo")
     page.locator(".facts time", has_text="+09:00").wait_for()
 
 
+@pytest.mark.slow
 def test_the_chosen_time_is_in_the_readers_zone_at_the_first_visit(open_page):
     """Before the console knows the zone it writes UTC; what is shown then is set right, also where it can be edited."""
     page = open_page("/traces?from=1767225600000&to=1767229205000", timezone_id="Asia/Tokyo")
@@ -105,6 +109,7 @@ def test_the_chosen_time_is_in_the_readers_zone_at_the_first_visit(open_page):
     expect(page.get_by_label("To")).to_have_value("2026-01-01T10:00:05")
 
 
+@pytest.mark.slow
 def test_the_longest_bar_has_its_duration_inside(open_page, shop, until):
     """Where a bar fills the row there is no room beside it, and the text may not be cut off."""
     trace_id = "7c" * 16
@@ -119,6 +124,7 @@ def test_the_longest_bar_has_its_duration_inside(open_page, shop, until):
     assert text["x"] + text["width"] <= track["x"] + track["width"]
 
 
+@pytest.mark.slow
 def test_refreshing_shifts_nothing(open_page):
     """While a live page is refreshed, what is read stays where it is."""
     page = open_page("/", live=True, clock=True)

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.sync_api import expect
 
 
@@ -61,6 +62,7 @@ def test_search_to_trace_to_log_to_metric_and_back(open_page):
     assert trace_of(page)
 
 
+@pytest.mark.slow
 def test_an_attribute_becomes_a_filter(open_page):
     """ "Filter by this" in the span's panel searches for the traces with that value, of its own type."""
     page = open_page('/traces?q={ name = "POST /orders" }')
@@ -71,6 +73,7 @@ def test_an_attribute_becomes_a_filter(open_page):
     expect(page.locator("table.traces tbody tr").first).to_be_visible()
 
 
+@pytest.mark.slow
 def test_two_traces_are_compared_span_by_span(open_page):
     """From a trace to another of the same operation: durations side by side, and what only one has."""
     page = open_page('/traces?q={ name = "process payments.declined" }')
@@ -81,6 +84,7 @@ def test_two_traces_are_compared_span_by_span(open_page):
     expect(page.locator("td.delta svg").first).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_groups_row_narrows_the_search(open_page):
     """Traces grouped by an attribute: a click on a value asks for just those."""
     page = open_page("/traces?q={ kind = server }&by=resource.service.name")
@@ -88,6 +92,7 @@ def test_a_groups_row_narrows_the_search(open_page):
     expect(page.get_by_role("combobox", name="TraceQL")).to_have_value(re.compile('resource.service.name = "orders"'))
 
 
+@pytest.mark.slow
 def test_the_map_leads_to_the_traces_of_a_call(open_page):
     """Services, queues and databases are on the map; a row of its table opens the traces of that call."""
     page = open_page("/map")
@@ -98,6 +103,7 @@ def test_the_map_leads_to_the_traces_of_a_call(open_page):
     expect(page.locator("table.traces tbody tr").first).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_box_over_dots_asks_what_sets_them_apart(open_page):
     """Dragging over the scatter offers the comparison of those traces with the others."""
     page = open_page('/traces?q={ name = "POST /orders" }&range=5m')
@@ -111,6 +117,7 @@ def test_a_box_over_dots_asks_what_sets_them_apart(open_page):
     expect(page.locator("#content")).to_be_visible()
 
 
+@pytest.mark.slow
 def test_a_trace_downloads_as_json(open_page):
     """The button saves what the read API gives."""
     page = open_page('/traces?q={ name = "POST /orders" }')

@@ -130,6 +130,7 @@ telemetry.shutdown(5)
 """
 
 
+@pytest.mark.slow
 def test_a_console_that_cannot_follow_makes_senders_wait(run_console, tmp_path):
     """With room for one request, senders over HTTP and gRPC are refused and try again until all has arrived."""
     console = run_console("--max-queue", "1")
@@ -170,6 +171,7 @@ def test_a_refusal_says_when_to_come_again(run_console, make):
     console.stop()
 
 
+@pytest.mark.slow
 def test_the_size_cap_holds_while_data_comes(run_console, make, tmp_path):
     """Under a cap of 8 MiB and 25 MiB of noise the directory is never more than 5 % larger; the oldest goes first."""
     console, cap, largest = run_console("--max-size", str(8 * MIB)), 8 * MIB, 0

@@ -75,6 +75,7 @@ def recorded(file):
     return json.loads(frames[0].content), {span.name: span for span in spans}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "workers", [(), pytest.param(("-p", "xdist", "-n", "2"), marks=pytest.mark.slow)], ids=["alone", "xdist"]
 )
@@ -184,6 +185,7 @@ def test_the_environment_is_given_back(tmp_path, monkeypatch):
     assert os.environ["OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"] == "http://elsewhere:1"
 
 
+@pytest.mark.slow
 def test_the_example_of_the_guide_passes(run):
     """The test in docs/console.md is run as it stands."""
     guide = (Path(__file__).parents[2] / "docs" / "console.md").read_text()

@@ -19,7 +19,7 @@ from mixin.metric import Metric
 ROOT = Path(__file__).parents[2]
 METRICS = [each for each in vars(names).values() if isinstance(each, Metric) and each.otel in vars(semconv).values()]
 
-pytestmark = pytest.mark.xdist_group("contract")
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("contract")]
 
 
 def broken(emitted):

@@ -83,6 +83,7 @@ def test_outage_and_recovery(receiver, pipeline):
     assert [b"will be tried again" in line for line in p.lines] == [True]
 
 
+@pytest.mark.slow
 def test_nobody_there_is_not_waited_for_at_the_end(receiver, pipeline):
     """A receiver at whose address nobody listens for a second is given up at the end, and the loss is counted so."""
     receiver.stop()

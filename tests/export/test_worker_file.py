@@ -125,6 +125,7 @@ def test_a_damaged_entry_costs_its_worker_alone(workers, tmp_path, at):
     assert everything(reader.seen()) == [b"again", b"two"]
 
 
+@pytest.mark.slow
 def test_a_frozen_taker_delays_no_reader(workers, tmp_path):
     """While a process is stopped with the file's lock, others read and publish at once."""
     one, reader = workers(1), workers()
@@ -148,6 +149,7 @@ def test_a_frozen_taker_delays_no_reader(workers, tmp_path):
     assert workers().take(9, 1)
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment(workers, tmp_path):
     """Workers killed while they publish or take leave a whole snapshot; a reader sees none twice and no count fall."""
     reader = workers()

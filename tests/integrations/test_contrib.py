@@ -75,6 +75,7 @@ def _by_scope(sink, word):
     return [(scope.name, span) for _, scope, span in sink.resources("traces") if word in scope.name]
 
 
+@pytest.mark.slow
 def test_redis(run, otlp_sink, redis_port, plain):
     """A Redis command is a child of the span around it, and the library was patched when it was imported."""
     code = f"""
@@ -208,6 +209,7 @@ def test_a_driver_below_sqlalchemy(run, otlp_sink, postgres_port):
     assert [name for scope, name, parent in found if (scope, parent) == ("asyncpg", "alone")] == ["SELECT"]
 
 
+@pytest.mark.slow
 def test_celery(run, otlp_sink, redis_port):
     """A task runs in a worker of its own, in the trace of whoever sent it; its runtime is on both exits."""
     code = f"""

@@ -68,7 +68,9 @@ def test_every_end_delivers(end, run, otlp_sink):
     assert len([record for record in otlp_sink.records("logs") if record.body.string_value == "work"]) == 200
 
 
-@pytest.mark.parametrize("backend", ["up", "down", "frozen"])
+@pytest.mark.parametrize(
+    "backend", ["up", pytest.param("down", marks=pytest.mark.slow), pytest.param("frozen", marks=pytest.mark.slow)]
+)
 def test_sigterm_ends_in_time(backend, run, otlp_sink, frozen, tmp_path):
     """From SIGTERM to the end takes 5 s at most, whatever the receiver does, and what is lost is said in one line."""
     endpoint = {"up": otlp_sink.endpoint, "down": "http://127.0.0.1:9", "frozen": frozen}[backend]
@@ -88,6 +90,7 @@ def test_sigterm_ends_in_time(backend, run, otlp_sink, frozen, tmp_path):
         assert "traces 200 = 200 shutdown; logs 200 = 200 shutdown" in line
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("backend", ["down", "frozen"])
 def test_a_server_ends_in_time(backend, serve, frozen):
     """A server whose receiver is away ends within 5 s of SIGTERM, and says what was lost."""

@@ -106,7 +106,7 @@ with span("work") as current:
     current.record_exception(ValueError("bad"))
 metrics.get_meter("m").create_counter("works").add(1)
 before = set(sys.modules)
-telemetry.flush(2)
+telemetry.flush(1)
 print("LATE", sorted(set(sys.modules) - before))
 """
 
@@ -123,6 +123,7 @@ def test_the_flusher_imports_nothing(run, otlp_sink, scheme, protocol, compressi
         OTEL_EXPORTER_OTLP_ENDPOINT=f"{scheme}://localhost:{port}",
         OTEL_EXPORTER_OTLP_PROTOCOL=protocol,
         OTEL_EXPORTER_OTLP_COMPRESSION=compression,
+        CLEW_SHUTDOWN_TIMEOUT="0.1",
     )
     assert "LATE []" in out.splitlines()
 

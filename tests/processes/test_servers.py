@@ -22,6 +22,7 @@ QUICK = ("uvicorn --workers", "gunicorn --preload")
 """Each of the others takes seconds; they differ in who forks, who imports and who takes SIGTERM."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in SERVERS])
 def test_several_workers(name, serve, otlp_sink, plain):
     """Two workers: their records arrive under an instance each, every page shows the sum, and SIGTERM loses nothing."""

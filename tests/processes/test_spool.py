@@ -6,6 +6,8 @@ import sys
 import time
 from collections import Counter
 
+import pytest
+
 PROGRAM = """
 import json, os, sys, time
 from instrumentation import get_logger, instrument, span
@@ -47,6 +49,7 @@ def command(*arguments):
     return [sys.executable, "program.py", *map(str, arguments)]
 
 
+@pytest.mark.slow
 def test_killed_while_the_receiver_is_away(run, otlp_sink, tmp_path, plain):
     """All that was older than one flush when the process was killed arrives from the next one, once, as its maker's."""
     spool = {"CLEW_SPOOL_DIR": str(tmp_path / "spool")}
@@ -73,6 +76,7 @@ def test_killed_while_the_receiver_is_away(run, otlp_sink, tmp_path, plain):
     assert list((tmp_path / "spool").iterdir()) == []
 
 
+@pytest.mark.slow
 def test_ended_while_the_receiver_is_away(run, otlp_sink, tmp_path):
     """A process that ends without a receiver loses nothing: it says what it leaves, and the next one delivers that."""
     environment = {"CLEW_SPOOL_DIR": str(tmp_path / "spool"), "CLEW_SHUTDOWN_TIMEOUT": "1"}

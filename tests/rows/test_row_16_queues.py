@@ -38,6 +38,7 @@ def test_one_event_is_handled_by_inventory_and_payments_in_its_trace(
     assert spans.count(("inventory", "CONSUMER", "process orders.created")) == 1
 
 
+@pytest.mark.slow
 def test_what_a_stopped_consumer_leaves_shows(place_order, shop, metric, eventually, adds_up):
     """While payments cannot store, and so handles nothing, the gauge of what waits for it rises; then it falls to 0."""
     adds_up()

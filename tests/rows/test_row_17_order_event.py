@@ -20,6 +20,7 @@ def p95(place_order):
     return quantiles(times, n=20)[-1]
 
 
+@pytest.mark.slow
 def test_orders_are_as_fast_without_payments_and_the_backlog_shows(place_order, down, metric, eventually, adds_up):
     """With all of payments killed orders are taken as fast as before; what waits shows, and drains after."""
     p95(place_order)  # warm

@@ -10,6 +10,7 @@ pytestmark = pytest.mark.timeout(300)
 ORDERS = 10
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("outage_seconds", [pytest.param(0), pytest.param(60, marks=pytest.mark.slow)])
 def test_the_broker_s_outage_loses_nothing(
     outage_seconds, place_order, broker_away, metric, exported, eventually, adds_up, rows_of

@@ -49,6 +49,7 @@ async def test_replicas_are_known_while_they_live_and_leave_at_their_end(registr
         await until(updates, set())
 
 
+@pytest.mark.slow
 async def test_a_replica_that_died_leaves_within_its_lease_and_no_call_fails(
     registry_url, monkeypatch, pattern_kit, series_of
 ):

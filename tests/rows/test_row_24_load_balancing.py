@@ -73,6 +73,7 @@ async def test_grpc_s_own_round_robin_shares_a_list_out(two):
     assert all(abs(count - 50) <= 1 for count in answers.values()), answers
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_in_the_running_shop_both_replicas_of_inventory_serve_alike(gateway, metric_points, eventually, exported):
     """By the instance on the server's own metric, checks of availability are shared out evenly."""

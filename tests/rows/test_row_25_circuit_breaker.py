@@ -6,6 +6,7 @@ pytestmark = pytest.mark.timeout(240)
 INVENTORY = {"clew__breaker__name": "inventory"}
 
 
+@pytest.mark.slow
 def test_without_inventory_the_breaker_opens_the_catalogue_answers_and_a_probe_closes_it(
     place_order, down, metric, eventually, backend, new_trace, adds_up
 ):
@@ -42,6 +43,7 @@ def _refused(backend, place_order, new_trace):
     return refused[-1] if refused and not calls else None
 
 
+@pytest.mark.slow
 def test_without_orders_the_gateway_says_so_at_once(gateway, down, metric, eventually, place_order):
     """What has no fallback is answered with 503 and when to come again, and the dependency is left alone."""
     body = {"customer_id": "ann", "items": [{"sku": "horn", "quantity": 1}]}

@@ -147,6 +147,7 @@ async def test_each_attempt_hands_on_what_is_left_of_the_deadline(observed, plai
     assert len(clients) - len(left) in (0, 1)  # the last one may have had no time to arrive
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_with_a_service_down_the_gateway_s_calls_are_not_amplified_beyond_the_budget(
     gateway, down, metric, eventually, exported

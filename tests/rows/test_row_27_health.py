@@ -4,6 +4,7 @@ import sqlite3
 from contextlib import closing
 
 import httpx
+import pytest
 
 
 def test_a_database_that_does_not_answer_takes_the_gateway_out_of_traffic(gateway, shop, eventually):
@@ -17,6 +18,7 @@ def test_a_database_that_does_not_answer_takes_the_gateway_out_of_traffic(gatewa
     assert eventually(lambda: gateway.get("/health/ready").status_code == 200)
 
 
+@pytest.mark.slow
 def test_a_thousand_probes_leave_no_span_and_no_request_metric(
     gateway, backend, shop, place_order, eventually, new_trace
 ):

@@ -87,7 +87,8 @@ def _told(answer):
     return f"{answer.status_code}{', with its `Age`' if int(answer.headers.get('age', 0)) else ''}"
 
 
-@pytest.mark.parametrize("outage", ["killed", pytest.param("frozen", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("outage", ["killed", "frozen"])
 def test_the_outage_of_telemetry_takes_no_time_of_requests(outage, gateway, shop, down, adds_up):
     """With the console killed or frozen orders are taken as fast as before."""
     control = _p90(gateway)
@@ -156,6 +157,7 @@ class Load:
                     self.failed.append((began, answer.text))
 
 
+@pytest.mark.slow
 def test_the_gateway_that_leaves_answers_what_it_took(shop, gateway, eventually, adds_up):
     """Told to end under load, it says that it leaves, fails no request begun before, and each order it took ends."""
     child = shop.child("gateway")

@@ -30,6 +30,7 @@ def services():
     return yaml.safe_load((ROOT / "compose.yaml").read_text())["services"]
 
 
+@pytest.mark.slow
 def test_one_command_leads_to_the_first_trace_within_a_minute(tmp_path, free_port):
     """`clew demo` on an empty directory shows a trace of an order within 60 s, without Docker."""
     ports = ("GATEWAY_PORT", "CLEW_CONSOLE_PORT", "CLEW_CONSOLE_OTLP_HTTP_PORT", "CLEW_CONSOLE_OTLP_GRPC_PORT")

@@ -250,6 +250,7 @@ def test_a_processor_that_raises_costs_nothing_else(kit):
     assert (len(kit.spans), guard.failures) == (1, 2)
 
 
+@pytest.mark.slow
 def test_console_exporters_by_the_environment(run, otlp_sink):
     """OTEL_*_EXPORTER=console prints each signal as the SDK does, beside or instead of OTLP."""
     code = """

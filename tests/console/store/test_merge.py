@@ -1,6 +1,9 @@
 """Small blocks become large ones, and nothing is lost on the way."""
 
+import pytest
 
+
+@pytest.mark.slow
 def test_many_small_exports_are_merged(start, client_of, make):
     """Exports of one span each end up in few blocks, each trace still found and counted once."""
     spans = [make.span(name=f"small {number}", kind=2) for number in range(40)]

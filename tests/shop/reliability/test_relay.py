@@ -170,6 +170,7 @@ async def test_each_of_two_relays_publishes_at_once_what_its_process_stores(open
     assert all(broker.ids == sorted(broker.ids) for broker in brokers)
 
 
+@pytest.mark.slow
 async def test_idle_relays_look_once_a_second(open_database: Callable):
     """Two idle processes of a service read the depth once a second each, and write nothing."""
     statements: list[str] = []
