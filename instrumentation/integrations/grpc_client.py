@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import lru_cache, partial
 from inspect import iscoroutine
-from typing import Any
+from typing import Any, TypeVar
 from weakref import finalize
 
 import grpc
@@ -21,6 +21,7 @@ MAX_BAGGAGE_BYTES = 4096
 """Beside 2048 of `tracestate`. With more than 8 KiB of metadata gRPC refuses calls, from there on at random."""
 
 Continuation = Callable[[Any, Any], Any]
+ResponsesT = TypeVar("ResponsesT")
 
 
 def unary_interceptor(calls: "Calls") -> grpc.aio.ClientInterceptor:
@@ -81,12 +82,14 @@ class Sent:
         messages: Tells of messages; None if they are not told.
     """
 
-    __slots__ = ("_calls", "_method", "_open", "messages")
+    __slots__ = ("_calls", "_is_ok", "_is_read", "_method", "_open", "messages")
 
     def __init__(self, calls: Calls, span: Span, method: str) -> None:
         self._calls = calls
         self._method = method
         self._open = [span]
+        self._is_ok = False
+        self._is_read = True
         self.messages = Messages(span) if calls.tells_messages else None
 
     def finish(self, code: Any, details: str | None = None) -> None:
@@ -123,9 +126,25 @@ class Sent:
         details = details.decode(errors="replace") if isinstance(details, bytes) else details
         self._end(streaming, state.code or grpc.StatusCode.CANCELLED, details)
 
+    def reading(self, responses: ResponsesT) -> ResponsesT:
+        """Keep the span of a call that succeeds until these responses are read, as its status may come before."""
+        self._is_read = False
+        finalize(responses, self.read).atexit = False
+        return responses
+
+    def read(self) -> None:
+        """All responses are read, or nobody reads them any more."""
+        self._is_read = True
+        if self._is_ok:
+            self.finish(grpc.StatusCode.OK)
+
     def _end(self, streaming: bool, code: Any, details: str | None) -> None:
-        if self.messages is not None and code is grpc.StatusCode.OK and not streaming:
-            self.messages.received()
+        if self.messages is not None and code is grpc.StatusCode.OK:
+            if not streaming:
+                self.messages.received()
+            self._is_ok = True  # before the look at the other: `read` in another thread does it the other way round
+            if not self._is_read:
+                return
         self.finish(code, details)
 
     def watch(self, streaming: bool, call: Any) -> None:
@@ -167,13 +186,14 @@ class _Aio:
         if not isinstance(call, grpc.aio.RpcContext):  # an interceptor's own answer
             sent.finish(grpc.StatusCode.OK)
             return call
+        answer = call
+        if sent.messages is not None and self.responses:
+            answer = sent.reading(told_async(call, sent.messages.received, sent.read))
         if call.done():
             sent.done(self.responses, call)
         else:
             call.add_done_callback(partial(sent.done, self.responses))
-        if sent.messages is not None and self.responses:
-            return told_async(call, sent.messages.received)
-        return call
+        return answer
 
 
 class _UnaryUnary(_Aio, grpc.aio.UnaryUnaryClientInterceptor):
@@ -233,8 +253,11 @@ class _Sync(
         except BaseException as exception:
             sent.fail(exception)
             raise
+        answer = call
+        if sent.messages is not None and responses:
+            answer = sent.reading(ToldCall(call, sent.messages.received, sent.read))
         sent.watch(responses, call)
-        return ToldCall(call, sent.messages) if responses and sent.messages is not None else call
+        return answer
 
     @override
     def intercept_unary_unary(self, continuation: Continuation, client_call_details: Any, request: Any) -> Any:

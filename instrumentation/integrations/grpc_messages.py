@@ -20,8 +20,13 @@ def told(messages: Iterable[Any], tell: Callable[[], None]) -> Iterator[Any]:
         yield message
 
 
-async def told_async(messages: Any, tell: Callable[[], None]) -> AsyncIterator[Any]:
-    """Pass messages on, as `told`; takes what grpc.aio takes as requests, an asynchronous iterable or a plain one."""
+async def told_async(
+    messages: Any, tell: Callable[[], None], ended: Callable[[], None] | None = None
+) -> AsyncIterator[Any]:
+    """Pass messages on, as `told`; takes what grpc.aio takes as requests, an asynchronous iterable or a plain one.
+
+    `ended` is called after the last.
+    """
     if not hasattr(messages, "__aiter__"):
         for message in messages:
             tell()
@@ -30,6 +35,8 @@ async def told_async(messages: Any, tell: Callable[[], None]) -> AsyncIterator[A
     async for message in messages:
         tell()
         yield message
+    if ended:
+        ended()
 
 
 def telling(original: Behavior, request_streaming: bool, response_streaming: bool) -> Behavior:
@@ -64,11 +71,12 @@ def telling(original: Behavior, request_streaming: bool, response_streaming: boo
 
 
 class ToldCall:
-    """A stream of responses of a client with threads that tells of each."""
+    """A stream of responses of a client with threads that tells of each, and of their end."""
 
-    def __init__(self, call: Any, messages: Messages) -> None:
+    def __init__(self, call: Any, tell: Callable[[], None], ended: Callable[[], None]) -> None:
         self._call = call
-        self._messages = messages
+        self._tell = tell
+        self._ended = ended
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._call, name)
@@ -81,8 +89,12 @@ class ToldCall:
         return self
 
     def __next__(self) -> Any:
-        response = next(self._call)
-        self._messages.received()
+        try:
+            response = next(self._call)
+        except StopIteration:
+            self._ended()
+            raise
+        self._tell()
         return response
 
 
