@@ -7,6 +7,8 @@ Names without a comment are stable in OpenTelemetry's semantic conventions 1.45.
 SERVICE_NAME = "service.name"
 SERVICE_VERSION = "service.version"
 SERVICE_INSTANCE_ID = "service.instance.id"
+# No convention exists: what a replica was started as, such as stable, canary, blue or green. Configured, never guessed.
+DEPLOYMENT_ROLE = "deployment.role"
 
 # HTTP, /http/http-spans/ and /http/http-metrics/
 HTTP_REQUEST_METHOD = "http.request.method"
@@ -197,6 +199,11 @@ TARGET_SERVICE = "clew.target.service"
 TARGET_ADDRESS = "clew.target.address"
 TARGET_KNOWN = "clew.target.known"
 TARGET_PICKED = "clew.target.picked"
+TARGET_VERSION = "clew.target.version"  # the service.version of who is called
+TARGET_WEIGHT = "clew.target.weight"
+TARGET_CALL_DURATION = "clew.target.call.duration"
+CANARY_VERDICT = "clew.canary.verdict"
+CANARY_VERDICTS = "clew.canary.verdicts"
 
 # Business metrics
 BUSINESS_UNDECLARED = "clew.business.undeclared"

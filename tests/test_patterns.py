@@ -173,3 +173,24 @@ def test_targets_show_how_many_there_are_and_who_is_picked(tell):
         ("clew.target.known", "inventory"): 2,
         ("clew.target.picked", "10.0.0.1:50052", "inventory"): 1,
     }
+
+
+def test_versions_of_targets_have_their_weight_and_the_calls_that_they_got(tell):
+    """Weights are shares, 0 once a version is left out; calls are counted by version, failed ones with their error."""
+
+    def act():
+        targets = patterns.Targets("inventory")
+        targets.weighed({"1.0": 0.95, "1.1": 0.05})
+        targets.weighed({"1.1": 1.0})
+        targets.called("1.1", 0.02)
+        targets.called("1.1", 0.03, "UNAVAILABLE")
+        targets.called("", 0.01)
+
+    _, _, series = tell(act)
+    assert series == {
+        ("clew.target.weight", "1.0", "inventory"): 0,
+        ("clew.target.weight", "1.1", "inventory"): 1,
+        ("clew.target.call.duration", "1.1", "inventory"): 1,
+        ("clew.target.call.duration", "1.1", "UNAVAILABLE", "inventory"): 1,
+        ("clew.target.call.duration", "inventory"): 1,
+    }

@@ -11,7 +11,7 @@ from instrumentation.encode.prometheus_name import label_name, metric_name
 Values = dict[str, set[str]]
 """Values by label or attribute."""
 
-PROMOTED = (semconv.SERVICE_NAME, semconv.SERVICE_VERSION, semconv.SERVICE_INSTANCE_ID)
+PROMOTED = (semconv.SERVICE_NAME, semconv.SERVICE_VERSION, semconv.SERVICE_INSTANCE_ID, semconv.DEPLOYMENT_ROLE)
 """Resource attributes that prometheus/prometheus.yml makes labels of every series."""
 BY_LOKI = ("trace_id", "span_id", "detected_level", "severity_text", "severity_number")
 """What Loki itself puts on a record of OTLP."""

@@ -12,9 +12,10 @@ from shop.gateway.channel_pool import ChannelPool
 from shop.gateway.dependency import Dependency
 from shop.reliability import discovery as of
 from shop.reliability.consul import Consul
-from shop.reliability.discovery import discovery
+from shop.reliability.discovery import Replica, discovery
 
 CONTRACT = Path(__file__).with_name("consul_contract.json")
+FIRST, SECOND, THIRD = (Replica(f"127.0.0.1:{port}", version) for port, version in ((1, "1.0"), (2, "1.1"), (3, "")))
 STARTS = {"etcd": broker_servers.etcd_registry, "consul": broker_servers.consul_registry}
 
 
@@ -38,14 +39,14 @@ async def until(updates, wanted):
 
 
 async def test_replicas_are_known_while_they_live_and_leave_at_their_end(registry_url):
-    """Two replicas register, a third comes and goes: whoever watches is told each time."""
+    """Two replicas register with their versions, a third comes and goes: whoever watches is told each time."""
     registry = discovery(registry_url)
     async with aclosing(registry.watch("stock")) as updates:
-        async with registry.registered("stock", "127.0.0.1:1"), registry.registered("stock", "127.0.0.1:2"):
-            await until(updates, {"127.0.0.1:1", "127.0.0.1:2"})
-            async with registry.registered("stock", "127.0.0.1:3"), registry.registered("other", "127.0.0.1:4"):
-                await until(updates, {"127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"})
-            await until(updates, {"127.0.0.1:1", "127.0.0.1:2"})
+        async with registry.registered("stock", FIRST), registry.registered("stock", SECOND):
+            await until(updates, {FIRST, SECOND})
+            async with registry.registered("stock", THIRD), registry.registered("other", Replica("127.0.0.1:4")):
+                await until(updates, {FIRST, SECOND, THIRD})
+            await until(updates, {FIRST, SECOND})
         await until(updates, set())
 
 
@@ -94,11 +95,12 @@ def _keeper():
 
 
 async def test_a_list_and_names_are_discovery_too():
-    """`static://` tells what it lists; `dns://` what the names resolve to."""
-    listed = discovery("static://stock=127.0.0.1:1,127.0.0.1:2;other=127.0.0.1:3")
-    assert await anext(listed.watch("stock")) == {"127.0.0.1:1", "127.0.0.1:2"}
+    """`static://` tells what it lists; `dns://` what the names resolve to; both with versions where they have them."""
+    listed = discovery("static://stock=127.0.0.1:1@1.0,127.0.0.1:2@1.1,127.0.0.1:3;other=127.0.0.1:4")
+    assert await anext(listed.watch("stock")) == {FIRST, SECOND, THIRD}
     assert await anext(listed.watch("none")) == set()
-    assert "127.0.0.1:7" in await anext(discovery("dns://stock=localhost:7").watch("stock"))
+    named = await anext(discovery("dns://stock=localhost:3,localhost:1@1.0").watch("stock"))
+    assert named >= {FIRST, THIRD}
 
 
 def test_another_scheme_is_refused_by_name():
@@ -149,10 +151,10 @@ async def test_consul_is_asked_what_its_contract_says():
     """Registering with a check that must pass in time, watching by index and leaving are as Consul documents them."""
     async with recorded_agent(json.loads(CONTRACT.read_text())) as (port, left):
         consul = Consul(f"http://127.0.0.1:{port}")
-        async with consul.registered("stock", "127.0.0.1:5"):
+        async with consul.registered("stock", Replica("127.0.0.1:5", "1.0")):
             updates = consul.watch("stock")
-            assert await anext(updates) == {"127.0.0.1:5"}
-            assert await anext(updates) == {"127.0.0.1:5", "127.0.0.1:6"}
+            assert await anext(updates) == {Replica("127.0.0.1:5", "1.0")}
+            assert await anext(updates) == {Replica("127.0.0.1:5", "1.0"), Replica("127.0.0.1:6")}
             await updates.aclose()
             await _until(lambda: not [step for step in left if "check/pass" in step["target"]])
         assert left == []

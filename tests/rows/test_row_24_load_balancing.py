@@ -8,7 +8,7 @@ import pytest
 from replicas import METHOD, replica
 from shop.gateway.channel_pool import ChannelPool
 from shop.gateway.services import _CHANNEL_OPTIONS
-from shop.reliability.discovery import Listed
+from shop.reliability.discovery import Listed, Replica
 
 from instrumentation.integrations import grpc as grpc_integration
 
@@ -49,7 +49,7 @@ async def ready(channel, addresses):
 @pytest.mark.parametrize(("balancing", "calls", "margin"), [("round_robin", 100, 1), ("random", 1000, 80)])
 async def test_calls_are_shared_out(two, observed, series_of, balancing, calls, margin):
     """In turn, 100 calls are 50 each, give or take one; by chance, 1000 are 500 each, give or take 80."""
-    pool = ChannelPool("stock", Listed({"stock": two}), balancing, random=random.Random(7))
+    pool = ChannelPool("stock", Listed({"stock": tuple(map(Replica, two))}), balancing, random=random.Random(7))
     async with pool:
         await ready(pool, two)
         before, picked = split(observed), series_of(observed)

@@ -18,6 +18,8 @@ from shop.gateway.placement import OrderRequest, Placement
 from shop.gateway.problems import register_problems
 from shop.gateway.services import Services
 from shop.gateway.tables import idempotency_keys, metadata
+from shop.gateway.weights import Weights
+from shop.reliability.admin import door
 from shop.reliability.database import Database
 from shop.reliability.process import background
 from shop.reliability.pruning import keep_pruned
@@ -41,11 +43,12 @@ def create_app(settings: Settings, drain: Drain | None = None) -> FastAPI:
     database = Database(settings.database_url, metadata)
     services = Services(settings)
     catalogue = Catalogue(services)
+    weights = Weights(services)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         jobs = background(catalogue.follow, partial(keep_pruned, database, idempotency_keys))
-        async with database, services, jobs:
+        async with database, services, jobs, weights, door(settings.admin, {"weights": weights}):
             yield
 
     app = FastAPI(title="Clew shop", lifespan=lifespan)

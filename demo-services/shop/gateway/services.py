@@ -10,14 +10,15 @@ import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from shop.contracts import inventory_pb2, inventory_pb2_grpc, orders_pb2, orders_pb2_grpc
-from shop.gateway.channel_pool import Balancing, ChannelPool
+from shop.gateway.channel_pool import ChannelPool
 from shop.gateway.dependency import Dependency
 from shop.reliability.discovery import discovery, names_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Iterable, Sequence
+    from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
 
     from shop.gateway.settings import Settings
+    from shop.gateway.split import Balancing
 
 HEALTH_TIMEOUT_SECONDS = 1.0
 
@@ -39,6 +40,7 @@ class Services:
         self._targets = {"orders": settings.orders_target, "inventory": settings.inventory_target}
         self._discovery_url = settings.discovery_url
         self._balancing: Balancing = settings.balancing
+        self._weights = settings.traffic_split
 
     async def __aenter__(self) -> Services:
         # Not in __init__: a channel belongs to the event loop that runs when it is made.
@@ -54,12 +56,18 @@ class Services:
     async def _open(self, service: str) -> grpc.aio.Channel | ChannelPool:
         """Let gRPC balance where it can: over a list and over names, in turn. Else each replica has its channel."""
         url, target = self._discovery_url, self._targets[service]
-        if self._balancing == "round_robin" and not url:
+        weights = self._weights.get(service, {})
+        if self._balancing == "round_robin" and not url and not weights:
             return grpc.aio.insecure_channel(target, _CHANNEL_OPTIONS)
-        if self._balancing == "round_robin" and (names := names_of(url, service)):
+        if self._balancing == "round_robin" and not weights and (names := names_of(url, service)):
             return grpc.aio.insecure_channel(f"dns:///{names[0]}", _CHANNEL_OPTIONS)
         found = discovery(url or f"static://{service}={target.removeprefix('ipv4:')}")
-        return await ChannelPool(service, found, self._balancing, _CHANNEL_OPTIONS).__aenter__()
+        return await ChannelPool(service, found, self._balancing, _CHANNEL_OPTIONS, weights=weights).__aenter__()
+
+    @property
+    def pools(self) -> Mapping[str, ChannelPool]:
+        """Services whose replicas are chosen here and not by gRPC, by name; while it is entered."""
+        return {name: channel for name, channel in self._channels.items() if isinstance(channel, ChannelPool)}
 
     async def create_order(
         self, order_id: str, customer_id: str, lines: Iterable[orders_pb2.OrderLine]
@@ -84,14 +92,14 @@ class Services:
     async def stock_updates(self) -> AsyncIterator[inventory_pb2.StockUpdate]:
         """Follow the stock: all products at first, then those that change; each is acknowledged when the next is asked.
 
-        It stays with one replica until that fails; it waits for one to be there.
+        It stays with one replica until that fails, or gets no call any more; it waits for one to be there.
         """
         call = self._inventory.StockFeed(wait_for_ready=True)
         version = 0
         try:
             while True:
                 await call.write(inventory_pb2.StockFeedRequest(acknowledged=version))
-                update = await call.read()
+                update = await _read(call)
                 if update is grpc.aio.EOF:
                     return
                 version = update.version
@@ -108,6 +116,17 @@ class Services:
         """Tell of each service whether it says that it serves."""
         answers = await asyncio.gather(*map(_serves, self._channels.values()))
         return dict(zip(self._channels, answers, strict=True))
+
+
+async def _read(call: Any) -> Any:
+    """Read from a stream; the end of one that the channel pool cancelled is an end like any other."""
+    try:
+        return await call.read()
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling() or not call.cancelled():
+            raise
+        return grpc.aio.EOF
 
 
 async def _serves(channel: Any) -> bool:

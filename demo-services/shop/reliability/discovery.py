@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import asynccontextmanager, nullcontext
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from opentelemetry import context
 
-from instrumentation import get_logger
+from instrumentation import Settings, get_logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -25,42 +26,64 @@ RETRY_SECONDS = 1.0
 log = get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Replica:
+    """Where a replica is and what it runs; as text `host:port`, or `host:port@version`.
+
+    Attributes:
+        address: `host:port`.
+        version: Its `service.version`; empty if it is not known.
+    """
+
+    address: str
+    version: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.address}@{self.version}" if self.version else self.address
+
+    @classmethod
+    def parse(cls, text: str) -> Replica:
+        """Read what `str` writes."""
+        address, _, version = text.partition("@")
+        return cls(address, version)
+
+
 class Discovery(Protocol):
     """Knows replicas by the name of their service."""
 
-    def watch(self, service: str) -> AsyncIterator[frozenset[str]]:
-        """Yield all addresses, `host:port`, now and whenever they change; raise when it cannot tell any more."""
+    def watch(self, service: str) -> AsyncIterator[frozenset[Replica]]:
+        """Yield all replicas, now and whenever they change; raise when it cannot tell any more."""
         ...
 
-    def registered(self, service: str, address: str) -> AbstractAsyncContextManager[None]:
-        """Be known as a replica as long as the body runs; after a sudden death for LEASE_SECONDS at most."""
+    def registered(self, service: str, replica: Replica) -> AbstractAsyncContextManager[None]:
+        """Be known as long as the body runs; after a sudden death for LEASE_SECONDS at most."""
         ...
 
 
 class Listed:
     """A list that never changes."""
 
-    def __init__(self, addresses: Mapping[str, tuple[str, ...]]) -> None:
-        self._addresses = addresses
+    def __init__(self, replicas: Mapping[str, tuple[Replica, ...]]) -> None:
+        self._replicas = replicas
 
-    async def watch(self, service: str) -> AsyncIterator[frozenset[str]]:
+    async def watch(self, service: str) -> AsyncIterator[frozenset[Replica]]:
         """Yield the list, then nothing."""
-        yield frozenset(self._addresses.get(service, ()))
+        yield frozenset(self._replicas.get(service, ()))
         await asyncio.Event().wait()
 
-    def registered(self, service: str, address: str) -> AbstractAsyncContextManager[None]:
+    def registered(self, service: str, replica: Replica) -> AbstractAsyncContextManager[None]:
         """Do nothing: whoever wrote the list knows."""
         return nullcontext()
 
 
 class Named(Listed):
-    """Names of the domain name system, each of which has an address for every replica."""
+    """Names of the domain name system, each of which has an address for every replica of its version."""
 
-    async def watch(self, service: str) -> AsyncIterator[frozenset[str]]:
+    async def watch(self, service: str) -> AsyncIterator[frozenset[Replica]]:
         """Resolve every few seconds."""
-        known: frozenset[str] | None = None
+        known: frozenset[Replica] | None = None
         while True:
-            found = frozenset().union(*[await _resolved(name) for name in self._addresses.get(service, ())])
+            found = frozenset().union(*[await _resolved(name) for name in self._replicas.get(service, ())])
             if found != known:
                 known = found
                 yield found
@@ -71,8 +94,8 @@ def discovery(url: str) -> Discovery:
     """Return what a DISCOVERY_URL names.
 
     Args:
-        url: `static://orders=host:port,host:port;inventory=host:port`, `dns://` with names in their place,
-            `etcd://host:port` or `consul://host:port`.
+        url: `static://orders=host:port,host:port;inventory=host:port@version`, `dns://` with names in place of the
+            hosts, `etcd://host:port` or `consul://host:port`.
 
     Raises:
         ValueError: it is none of these.
@@ -96,18 +119,20 @@ def discovery(url: str) -> Discovery:
 
 
 def names_of(url: str, service: str) -> tuple[str, ...]:
-    """Return the names that a `dns://` URL has for a service; none for any other URL."""
+    """Return the names that a `dns://` URL has for a service; none for any other URL, nor where names have versions."""
     scheme, _, rest = url.partition("://")
-    return _list(rest).get(service, ()) if scheme == "dns" else ()
+    names = _list(rest).get(service, ()) if scheme == "dns" else ()
+    return () if any(name.version for name in names) else tuple(name.address for name in names)
 
 
 @asynccontextmanager
 async def registered(url: str, service: str, address: str) -> AsyncIterator[None]:
-    """Register a replica where a DISCOVERY_URL says; nowhere if it is empty."""
+    """Register this process where a DISCOVERY_URL says, under the version its signals carry; nowhere if it is empty."""
     if not url:
         yield
         return
-    async with discovery(url).registered(service, address):
+    version = Settings.from_env().resource_attributes.get("service.version", "")
+    async with discovery(url).registered(service, Replica(address, version)):
         log.info("registered", address=address)
         yield
 
@@ -152,14 +177,15 @@ class unobserved:  # noqa: N801 - used as a context manager
         context.detach(self._token)
 
 
-def _list(text: str) -> dict[str, tuple[str, ...]]:
+def _list(text: str) -> dict[str, tuple[Replica, ...]]:
     pairs = (part.partition("=") for part in text.strip("/").split(";") if part)
-    return {service: tuple(addresses.split(",")) for service, _, addresses in pairs}
+    return {service: tuple(map(Replica.parse, replicas.split(","))) for service, _, replicas in pairs}
 
 
-async def _resolved(name: str) -> frozenset[str]:
-    host, _, port = name.rpartition(":")
+async def _resolved(name: Replica) -> frozenset[Replica]:
+    host, _, port = name.address.rpartition(":")
     found = await asyncio.get_running_loop().getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
     return frozenset(
-        f"[{at[0]}]:{at[1]}" if family is socket.AF_INET6 else f"{at[0]}:{at[1]}" for family, *_, at in found
+        replace(name, address=f"[{at[0]}]:{at[1]}" if family is socket.AF_INET6 else f"{at[0]}:{at[1]}")
+        for family, *_, at in found
     )

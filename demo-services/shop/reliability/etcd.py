@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from shop.reliability.discovery import LEASE_SECONDS, kept_up, unobserved
+from shop.reliability.discovery import LEASE_SECONDS, Replica, kept_up, unobserved
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ SILENCE_SECONDS = 30.0
 
 
 class Etcd:
-    """Replicas as keys `/services/NAME/ADDRESS`.
+    """Replicas as keys `/services/NAME/ADDRESS`, each with what it is as its value.
 
     Args:
         url: `http://host:port`.
@@ -30,7 +30,7 @@ class Etcd:
     def __init__(self, url: str) -> None:
         self._url = url
 
-    async def watch(self, service: str) -> AsyncIterator[frozenset[str]]:
+    async def watch(self, service: str) -> AsyncIterator[frozenset[Replica]]:
         """Yield all keys of a service, then again after each change."""
         async with self._client() as client:
             found, revision = await _replicas(client, service)
@@ -51,16 +51,16 @@ class Etcd:
                 await stream.__aexit__(None, None, None)
 
     @asynccontextmanager
-    async def registered(self, service: str, address: str) -> AsyncIterator[None]:
+    async def registered(self, service: str, replica: Replica) -> AsyncIterator[None]:
         """Hold a key with a lease, and take it back at the end."""
         lease = ""
-        key = _text(f"{PREFIX}{service}/{address}")
+        key = _text(f"{PREFIX}{service}/{replica.address}")
         async with self._client() as client:
 
             async def begin() -> None:
                 nonlocal lease
                 lease = (await _ask(client, "lease/grant", TTL=round(LEASE_SECONDS)))["ID"]
-                await _ask(client, "kv/put", key=key, value=_text(address), lease=lease)
+                await _ask(client, "kv/put", key=key, value=_text(str(replica)), lease=lease)
 
             async def renew() -> None:
                 answer = await _ask(client, "lease/keepalive", ID=lease)
@@ -77,12 +77,12 @@ class Etcd:
         return httpx.AsyncClient(base_url=self._url, timeout=TIMEOUT_SECONDS)
 
 
-async def _replicas(client: httpx.AsyncClient, service: str) -> tuple[frozenset[str], int]:
-    """Return the addresses, and the revision they are of."""
+async def _replicas(client: httpx.AsyncClient, service: str) -> tuple[frozenset[Replica], int]:
+    """Return the replicas, and the revision they are of."""
     with unobserved():
         answer = await _ask(client, "kv/range", **_range(service))
-    addresses = frozenset(b64decode(pair["value"]).decode() for pair in answer.get("kvs", ()))
-    return addresses, int(answer["header"]["revision"])
+    replicas = frozenset(Replica.parse(b64decode(pair["value"]).decode()) for pair in answer.get("kvs", ()))
+    return replicas, int(answer["header"]["revision"])
 
 
 async def _ask(client: httpx.AsyncClient, path: str, **request: Any) -> dict[str, Any]:
