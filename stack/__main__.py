@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stack import binary
 from stack.build import BuildError, build
-from stack.recipe import RECIPES
+from stack.recipe import BACKENDS, RECIPES
 from stack.validate import checks, judge
 
 ROOT = Path(__file__).parent.parent
@@ -17,7 +17,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m stack", description="The stack's backends, without Docker.")
     commands = parser.add_subparsers(dest="command", required=True)
     building = commands.add_parser("build", help="build from Go modules what is not in the cache (minutes, once)")
-    building.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(RECIPES)}; without any, all")
+    building.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(RECIPES)}; without any, {', '.join(BACKENDS)}"
+    )
     where = commands.add_parser("where", help="print the path of a program")
     where.add_argument("name")
     commands.add_parser("validate", help="have the programs that are there judge their configurations")
@@ -33,7 +35,7 @@ def main() -> int:
 
 def _run(options: argparse.Namespace) -> int:
     if options.command == "build":
-        for name in options.names or RECIPES:
+        for name in options.names or BACKENDS:
             _say(build(RECIPES[name]))
     elif options.command == "where":
         _say(binary.find(options.name))

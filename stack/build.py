@@ -55,7 +55,7 @@ def _module(recipe: Recipe, work: Path) -> Path:
         "module clew.invalid/build",
         f"go {said['Go']}",
         f"require {module} {version}",
-        *_replaces(said),
+        *_replaces(said, recipe.staging),
         *_excludes(said),
     ]
     (work / "go.mod").write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -71,11 +71,14 @@ def _module(recipe: Recipe, work: Path) -> Path:
     return made
 
 
-def _replaces(module: dict[str, Any]) -> Iterator[str]:
+def _replaces(module: dict[str, Any], staging: str = "") -> Iterator[str]:
     for replace in module.get("Replace") or ():
         old, new = replace["Old"], replace["New"]
         if new["Path"].startswith("."):
-            continue  # a folder of the source tree, which is published as a module too: required at its version
+            # A folder of the source tree, which is published as a module too: mostly required at its version.
+            if staging:
+                yield f"replace {old['Path']} => {old['Path']} {staging}"
+            continue
         yield f"replace {' '.join(filter(None, (old['Path'], old.get('Version'))))} => {new['Path']} {new['Version']}"
 
 
@@ -135,7 +138,7 @@ def _follow(recipe: Recipe, work: Path, arguments: list[str], total: int) -> Non
 
 
 def _verify(recipe: Recipe, made: Path) -> None:
-    answer = subprocess.run([made, recipe.version_flag], capture_output=True, text=True, check=False)
+    answer = subprocess.run([made, *recipe.version_flag.split()], capture_output=True, text=True, check=False)
     if recipe.version not in answer.stdout + answer.stderr:
         raise BuildError(f"{recipe.name} should be {recipe.version}, but says: {answer.stdout}{answer.stderr}")
 

@@ -10,6 +10,8 @@ PROMETHEUS_VERSION = "3.15.1"
 LOKI_VERSION = "3.7.8"
 TEMPO_VERSION = "3.0.3"
 GRAFANA_VERSION = "13.2.3"
+KUBERNETES_VERSION = "v1.37.2"
+CONTROLLER_TOOLS_VERSION = "v0.23.0"
 
 COLLECTOR_MANIFEST = Path(__file__).with_name("collector-components.yaml")
 
@@ -27,6 +29,7 @@ class Recipe:
         version_flag: Flag that prints it.
         suffix: Told apart from other builds of the same version by it.
         tags: Build tags, separated by commas.
+        staging: Version of the modules that lie in the module's own tree and that it asks for as v0.0.0.
     """
 
     name: str
@@ -37,6 +40,7 @@ class Recipe:
     version_flag: str = "--version"
     suffix: str = ""
     tags: str = ""
+    staging: str = ""
 
     @property
     def file_name(self) -> str:
@@ -65,6 +69,19 @@ def _collector() -> Recipe:
     return Recipe("otelcol", COLLECTOR_VERSION, builder, "", "", suffix=f"-{digest}")
 
 
+def _kubernetes(name: str, version_flag: str) -> Recipe:
+    # The libraries of Kubernetes v1.x.y are modules of version v0.x.y.
+    return Recipe(
+        name,
+        KUBERNETES_VERSION,
+        f"k8s.io/kubernetes@{KUBERNETES_VERSION}",
+        f"cmd/{name}",
+        "k8s.io/component-base/version.gitVersion",
+        version_flag,
+        staging=KUBERNETES_VERSION.replace("v1.", "v0."),
+    )
+
+
 RECIPES = {
     recipe.name: recipe
     for recipe in (
@@ -79,5 +96,17 @@ RECIPES = {
             "github.com/grafana/loki/v3/pkg/util/build.Version",
             "-version",
         ),
+        _kubernetes("kube-apiserver", "--version"),
+        _kubernetes("kubectl", "version --client"),
+        Recipe(
+            "controller-gen",
+            CONTROLLER_TOOLS_VERSION,
+            f"sigs.k8s.io/controller-tools@{CONTROLLER_TOOLS_VERSION}",
+            "cmd/controller-gen",
+            "sigs.k8s.io/controller-tools/pkg/version.version",
+        ),
     )
 }
+
+BACKENDS = ("otelcol", "prometheus", "promtool", "loki")
+"""What the shop sends to and who judges it; what is built unless something else is asked for."""

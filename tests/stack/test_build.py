@@ -35,7 +35,7 @@ def fake_go(tmp_path, monkeypatch):
 
 
 def test_a_module_s_replaces_are_repeated():
-    """The wrapper repeats a module's replaces and excludes, but for folders of its own tree."""
+    """A wrapper repeats a module's replaces and excludes; folders of its own tree it has at a version, if told one."""
     said = {
         "Replace": [
             {"Old": {"Path": "a", "Version": "v0"}, "New": {"Path": "b", "Version": "v1"}},
@@ -45,6 +45,7 @@ def test_a_module_s_replaces_are_repeated():
     }
     assert list(build._replaces(said)) == ["replace a v0 => b v1"]
     assert list(build._excludes(said)) == ["exclude d v2"]
+    assert list(build._replaces(said, "v0.37.2")) == ["replace a v0 => b v1", "replace c => c v0.37.2"]
 
 
 def test_a_program_is_built_once(fake_go, monkeypatch):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stack.recipe import RECIPES
+from stack.recipe import BACKENDS, RECIPES
 
 
 @pytest.mark.parametrize("name", ["prometheus", "promtool"])
@@ -16,3 +16,10 @@ def test_another_list_of_components_is_another_file():
     """The Collector's file has a digest of its components in its name, so that a changed list is built anew."""
     assert RECIPES["otelcol"].file_name.startswith("otelcol-0.159.0-")
     assert RECIPES["loki"].file_name == "loki-3.7.8"
+
+
+def test_kubernetes_libraries_have_a_version_of_their_own():
+    """The libraries in the tree of Kubernetes v1.37.2 are modules of version v0.37.2, and built only when asked for."""
+    recipe = RECIPES["kube-apiserver"]
+    assert (recipe.module, recipe.staging) == ("k8s.io/kubernetes@v1.37.2", "v0.37.2")
+    assert recipe.name not in BACKENDS
