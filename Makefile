@@ -9,6 +9,8 @@ UV_VERSION := $(shell sed -n 's/^ *"uv==\([0-9.]*\)",/\1/p' pyproject.toml)
 WORKERS ?= 2
 
 export UV_PROJECT_ENVIRONMENT := .venv
+# The tests start hundreds of processes: without compiled modules each would compile the kit anew.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo test test-slow broker-test stack-test up compose-test faults soak bench bench-console check format lock generate \
