@@ -23,7 +23,7 @@ def find(name: str) -> Path:
     Raises:
         MissingBinaryError: It is not there.
     """
-    variable = f"{name.upper()}_BINARY"
+    variable = f"{name.upper().replace('-', '_')}_BINARY"
     if chosen := os.environ.get(variable):
         if not os.access(chosen, os.X_OK):
             raise MissingBinaryError(f"{variable}={chosen} is not a program")

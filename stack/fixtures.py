@@ -39,8 +39,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests marked `stack` or `compose` unless `-m` asks for them: they need backends, or Docker."""
-    not_asked_for = [name for name in ("stack", "compose") if name not in config.getoption("markexpr")]
+    """Leave out the tests whose mark `-m` does not ask for: they need backends, Docker, or an API server."""
+    needing = ("stack", "compose", "kubernetes")
+    not_asked_for = [name for name in needing if name not in config.getoption("markexpr")]
     left_out = [item for item in items if any(map(item.get_closest_marker, not_asked_for))]
     if left_out:
         items[:] = [item for item in items if item not in left_out]

@@ -12,11 +12,10 @@ from typing import Self
 from shop.child import Child, stop_all
 from shop.ports import LOOPBACK, free_ports
 
-from stack.binary import MissingBinaryError
+from stack.debian import provided
 
 DATABASES = Path(__file__).parent.parent / "demo-services" / "databases.sql"
 START_SECONDS = 30.0
-INSTALL_SECONDS = 100.0
 
 
 def programs() -> Path:
@@ -27,17 +26,12 @@ def programs() -> Path:
     Raises:
         MissingBinaryError: They are not there and cannot be had.
     """
-    if not _installed() and os.getuid() == 0 and shutil.which("apt-get"):
-        command = ["apt-get", "install", "-y", "-q", "postgresql"]
-        subprocess.run(command, check=False, capture_output=True, timeout=INSTALL_SECONDS)
-    if not (folders := _installed()):
-        raise MissingBinaryError("PostgreSQL is not installed, and only root on Debian can: apt-get install postgresql")
-    return folders[-1]
+    return provided("postgresql", _installed)
 
 
-def _installed() -> list[Path]:
-    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"))
-    return [folder for folder in folders if (folder / "initdb").exists()]
+def _installed() -> Path | None:
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    return next((folder for folder in folders if (folder / "initdb").exists()), None)
 
 
 class Postgres:
