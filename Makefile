@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
 UV_VERSION := $(shell sed -n 's/^ *"uv==\([0-9.]*\)",/\1/p' pyproject.toml)
-WORKERS ?= 2
+WORKERS ?= 3
 
 export UV_PROJECT_ENVIRONMENT := .venv
 # The tests start hundreds of processes: without compiled modules each would compile the kit anew.
@@ -37,12 +37,12 @@ demo: install  ## Run the shop with the console, until Ctrl-C
 	@UV_PROJECT_ENVIRONMENT=.venv/fastapi-0.141 $(UV) sync --quiet --frozen --compile-bytecode --no-default-groups --group fastapi-0-141 --extra fastapi --extra httpx
 	@touch $@
 
-test: install .venv/fastapi-0.141/installed  ## Run the tests
-	@.venv/fastapi-0.141/bin/python -m pytest -q tests/integrations/test_asgi.py tests/test_setup.py -k "not console"
+test: install  ## Run the tests
 	@$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup -m "not slow" $(PYTEST_ARGS)
 
-test-slow: install  ## Run the tests that need real outages
-	@$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
+test-slow: install .venv/fastapi-0.141/installed  ## Run the tests that need real outages or seconds, and those of an older FastAPI
+	@.venv/fastapi-0.141/bin/python -m pytest -q tests/integrations/test_asgi.py tests/test_setup.py -k "not console"
+	@$(BIN)/python -m pytest -m slow -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 faults: install  ## Run each row of the fault table whole, and write docs/reliability.md (PYTEST_ARGS="-k row_02" for one)
 	@$(BIN)/python -m pytest -m "faults or not soak" --fault-table docs/reliability.md tests/faults $(PYTEST_ARGS)

@@ -1,5 +1,6 @@
 """Row 1: the backend is down, from the start or in the middle."""
 
+import pytest
 from harness.invariants import duplicates
 from harness.proxy import Weather
 from harness.record import lost
@@ -17,6 +18,7 @@ def test_killed(run, judge, pace):
     assert (lost(record.attacked.books, "traces"), lost(record.attacked.books, "logs")) == ({}, {})
 
 
+@pytest.mark.slow
 def test_down_from_the_start(trial, judge, pace):
     """A service whose backend is not there starts as fast; what does not fit the memory bound is counted."""
     attacked = trial(weather=Weather.REFUSED, CLEW_MAX_BUFFER_BYTES=str(64 * 1024))
@@ -32,6 +34,7 @@ def test_down_from_the_start(trial, judge, pace):
     assert lost(record.attacked.books, "logs").keys() == {"queue_full"}
 
 
+@pytest.mark.slow
 def test_killed_with_a_spool(trial, judge, pace, tmp_path):
     """With a spool too every record arrives once the backend is back, none twice beyond one batch."""
     attacked = trial(rate=200.0, CLEW_SPOOL_DIR=str(tmp_path / "spool"))

@@ -1,8 +1,10 @@
 """Row 4: a network that drips, and one that is late."""
 
+import pytest
 from harness.proxy import Weather
 
 
+@pytest.mark.slow
 def test_dripping(judge_breaking_off):
     """One byte a second does not keep an export alive: its deadline is for the whole of it, not for each read."""
     judge_breaking_off(Weather.DRIPPING, "one byte a second, 2 s late")

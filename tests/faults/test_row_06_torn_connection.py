@@ -3,6 +3,7 @@
 import datetime
 import ssl
 
+import pytest
 import trustme
 from harness.proxy import Weather
 
@@ -16,6 +17,7 @@ def test_reset(run, judge):
     assert record.attacked.books["traces"]["delivered"] == len(record.attacked.requests)
 
 
+@pytest.mark.slow
 def test_certificate(trial, judge, tmp_path):
     """No record goes to who has the wrong certificate, with TLS or without; once it is right every record arrives."""
     ca = trustme.CA()

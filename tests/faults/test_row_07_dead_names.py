@@ -1,5 +1,6 @@
 """Row 7: the backend's name is not resolved."""
 
+import pytest
 from harness.proxy import Weather
 from harness.record import lost
 
@@ -18,6 +19,7 @@ def test_slow_names(run, judge):
     assert record.attacked.books["traces"]["delivered"] == len(record.attacked.requests)
 
 
+@pytest.mark.slow
 def test_exit_during_a_look_up(trial, judge):
     """SIGTERM during a look-up ends the service in time, and what could not be sent is counted."""
     attacked = trial()

@@ -4,6 +4,7 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+import pytest
 from harness.emitter import Emitter
 from harness.sink import Sink
 
@@ -99,6 +100,7 @@ def test_ends(tell, run_program, tmp_path, pace):
     tell(", ".join(ways), "status kept, nothing said, all 50 spans arrived", wrong)
 
 
+@pytest.mark.slow
 def test_two_interrupts(tell, tmp_path, pace):
     """Ctrl-C twice, the second during the last flush to a frozen backend: the program ends in time, without a word."""
     sink = Sink(tmp_path / "sink").start()

@@ -2,7 +2,10 @@
 
 import shutil
 
+import pytest
 
+
+@pytest.mark.slow
 def test_vanished(trial, judge, tmp_path):
     """A spool that vanishes during an outage costs no request; what comes then waits in memory, and arrives."""
     spool = tmp_path / "spool"

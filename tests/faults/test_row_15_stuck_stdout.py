@@ -5,6 +5,7 @@ import json
 import os
 import threading
 
+import pytest
 from harness.record import lost
 
 PIPE_BYTES = 4096
@@ -55,6 +56,7 @@ def test_stuck_pipe(trial, judge):
     assert record.attacked.books["lines"]["delivered"] == read.count(b"\n") == 2 * len(record.attacked.requests)
 
 
+@pytest.mark.slow
 def test_full_device(trial, judge):
     """A stdout that takes nothing costs no request; each line is counted as lost."""
     with open("/dev/full", "wb") as full:  # noqa: PTH123 a device

@@ -95,6 +95,7 @@ def services(request, tmp_path_factory, make_otlp_sink):
     sink.close()
 
 
+@pytest.mark.slow
 def test_a_megabyte_costs_no_time(services, tell):
     """A request with such a header costs no more than the same request to a service without the kit."""
     instrumented, plain, _ = services

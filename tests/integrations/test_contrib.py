@@ -137,6 +137,7 @@ def test_aiohttp_client(run, otlp_sink):
     assert [line for line in out.splitlines() if line.startswith("http_client_duration_milliseconds_count")]
 
 
+@pytest.mark.slow
 def test_asyncpg(run, otlp_sink, postgres_port, plain):
     """A query of asyncpg is a child of the span around it."""
     code = f"""

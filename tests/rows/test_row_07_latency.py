@@ -3,6 +3,8 @@
 import re
 import signal
 
+import pytest
+
 SERVICE = """
 import asyncio
 from fastapi import FastAPI
@@ -25,6 +27,7 @@ BOUNDS = [0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5,
 NAME = "http.server.request.duration"
 
 
+@pytest.mark.slow
 def test_the_p95_of_a_slow_route_leads_to_its_trace(
     serve_program, fetch, shop, console, metric_points, backend, eventually
 ):

@@ -98,6 +98,7 @@ def test_crash_of_one_is_told_and_ends_the_rest(start: Start):
     assert wait_gone(children, 0.5) == []
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends the children of a parent that was killed")
 def test_kill_9_leaves_nothing(start: Start):
     """A parent that is killed takes all its children with it."""
