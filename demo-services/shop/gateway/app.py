@@ -21,6 +21,7 @@ from shop.gateway.tables import idempotency_keys, metadata
 from shop.gateway.weights import Weights
 from shop.reliability.admin import door
 from shop.reliability.database import Database
+from shop.reliability.faults import Faults, hold
 from shop.reliability.process import background
 from shop.reliability.pruning import keep_pruned
 
@@ -44,11 +45,13 @@ def create_app(settings: Settings, drain: Drain | None = None) -> FastAPI:
     services = Services(settings)
     catalogue = Catalogue(services)
     weights = Weights(services)
+    faults = Faults(hold=partial(hold, database))
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         jobs = background(catalogue.follow, partial(keep_pruned, database, idempotency_keys))
-        async with database, services, jobs, weights, door(settings.admin, {"weights": weights}):
+        boards = {"weights": weights, "faults": faults}
+        async with database, services, jobs, weights, faults, door(settings.admin, boards):
             yield
 
     app = FastAPI(title="Clew shop", lifespan=lifespan)

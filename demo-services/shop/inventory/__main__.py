@@ -12,8 +12,11 @@ from shop.inventory.settings import Settings
 from shop.inventory.shelf import Shelf
 from shop.inventory.tables import inbox, lease, metadata, outbox
 from shop.inventory.warehouse import Warehouse
+from shop.reliability.admin import door
 from shop.reliability.database import Database
 from shop.reliability.discovery import registered
+from shop.reliability.disturbance import CallFault, HandlerFault
+from shop.reliability.faults import Faults, hold
 from shop.reliability.process import background, grpc_server, run_until_stopped
 from shop.reliability.pruning import keep_pruned
 from shop.reliability.relay import Relay
@@ -49,6 +52,8 @@ async def main(settings: Settings) -> None:
     relay = Relay(database, outbox, lease, stream.publish)
     shelf = Shelf(warehouse)
     servicer = InventoryServicer(warehouse, shelf)
+    calls = CallFault()
+    faults = Faults(hold=partial(hold, database), handlers=HandlerFault(stream), calls=calls)
     await run_until_stopped(
         database,
         background(partial(keep_stocked, warehouse, settings.pieces, settings.restock_seconds), shelf.watch),
@@ -58,8 +63,11 @@ async def main(settings: Settings) -> None:
             settings.grpc_address,
             "shop.inventory.v1.Inventory",
             lambda server: inventory_pb2_grpc.add_InventoryServicer_to_server(servicer, server),
+            [calls],
         ),
         registered(settings.discovery_url, "inventory", settings.advertised_address),
+        faults,
+        door(settings.admin, {"faults": faults}),
     )
 
 

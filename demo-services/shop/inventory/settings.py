@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from shop.reliability.admin import NO_DOOR, Admin
 from shop.reliability.environment import number
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class Settings:
         advertised_address: ADVERTISED_ADDRESS, where others reach it; GRPC_ADDRESS by default.
         pieces: STOCK_PIECES of each product at the start, and after a restock.
         restock_seconds: RESTOCK_SECONDS between looks for products that run low; 0 never restocks.
+        admin: ADMIN_PORT and ADMIN_TOKEN of the admin door.
     """
 
     database_url: str
@@ -32,6 +34,7 @@ class Settings:
     advertised_address: str
     pieces: int
     restock_seconds: float
+    admin: Admin = NO_DOOR
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
@@ -45,4 +48,5 @@ class Settings:
             advertised_address=environment.get("ADVERTISED_ADDRESS", grpc_address),
             pieces=int(number(environment, "STOCK_PIECES", 1000)),
             restock_seconds=number(environment, "RESTOCK_SECONDS", 0),
+            admin=Admin.read(environment),
         )

@@ -4,25 +4,29 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncGenerator
+from functools import partial
 from random import Random
 
 import httpx
 
 from instrumentation import instrument
-from shop.load.customer import Customer
+from shop.load.customer import Customer, may_pass
 from shop.load.settings import Settings
+from shop.reliability.admin import door
+from shop.reliability.faults import Faults, unbounded
 from shop.reliability.process import background, run_until_stopped
+from shop.reliability.retry import Retry
 
 MAX_VISITS = 200
 """Visits at the same time; when the shop is slower than that, customers stay away instead of piling up."""
 
 
-async def stream_of_customers(settings: Settings) -> None:
+async def stream_of_customers(settings: Settings, retry: Retry) -> None:
     """Send customers at a steady rate until cancelled; those who are in the shop then are sent home."""
     visits: set[asyncio.Task[None]] = set()
     logging.getLogger("httpx").setLevel(logging.WARNING)  # else it tells of every request
     async with httpx.AsyncClient(base_url=settings.gateway_url, timeout=10) as client, asyncio.TaskGroup() as group:
-        customer = Customer(client, Random())  # noqa: S311 - variety, not secrecy
+        customer = Customer(client, Random(), retry)  # noqa: S311 - variety, not secrecy
         async for _ in ticks(1 / settings.rate):
             if len(visits) < MAX_VISITS:
                 visit = group.create_task(customer.visit())
@@ -42,7 +46,11 @@ async def ticks(every_seconds: float) -> AsyncGenerator[None]:
 
 async def main(settings: Settings) -> None:
     """Be many customers until told to stop."""
-    await run_until_stopped(background(lambda: stream_of_customers(settings)))
+    retry = Retry("shop", may_pass)
+    faults = Faults(impatience=partial(unbounded, retry))
+    await run_until_stopped(
+        background(partial(stream_of_customers, settings, retry)), faults, door(settings.admin, {"faults": faults})
+    )
 
 
 if __name__ == "__main__":

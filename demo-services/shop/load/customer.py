@@ -9,10 +9,11 @@ from uuid import UUID
 import httpx
 
 from instrumentation import get_logger
-from shop.reliability.retry import Retry
 
 if TYPE_CHECKING:
     from random import Random
+
+    from shop.reliability.retry import Retry
 
 ONLY_LOOKS = 0.2
 ASKS_FOR_WHAT_IS_NOT_THERE = 0.03
@@ -31,13 +32,18 @@ class _AwayError(Exception):
         self.answer = answer
 
 
+def may_pass(error: Exception) -> bool:
+    """Tell whether what a request raised is worth another attempt."""
+    return isinstance(error, (httpx.TransportError, _AwayError))
+
+
 class Customer:
     """A visitor of the shop; what they do is drawn from `random`."""
 
-    def __init__(self, client: httpx.AsyncClient, random: Random) -> None:
+    def __init__(self, client: httpx.AsyncClient, random: Random, retry: Retry) -> None:
         self._client = client
         self._random = random
-        self._retry = Retry("shop", lambda error: isinstance(error, (httpx.TransportError, _AwayError)))
+        self._retry = retry
 
     async def visit(self) -> None:
         """Look at the products and maybe order; a shop that does not answer is logged, not raised."""

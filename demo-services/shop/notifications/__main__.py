@@ -10,7 +10,10 @@ from shop.notifications.digest import Digest
 from shop.notifications.postbox import Postbox
 from shop.notifications.settings import Settings
 from shop.notifications.tables import inbox, metadata
+from shop.reliability.admin import door
 from shop.reliability.database import Database
+from shop.reliability.disturbance import HandlerFault
+from shop.reliability.faults import Faults, hold
 from shop.reliability.process import background, run_until_stopped
 from shop.reliability.pruning import keep_pruned
 from shop.reliability.stream import Stream
@@ -40,7 +43,14 @@ async def main(settings: Settings) -> None:
     database = Database(settings.database_url, metadata)
     stream = Stream(settings.broker_url, "notifications")
     subscribe(stream, Postbox(database), Digest(database))
-    await run_until_stopped(database, stream, background(stream.watch_backlog, partial(keep_pruned, database, inbox)))
+    faults = Faults(hold=partial(hold, database), handlers=HandlerFault(stream))
+    await run_until_stopped(
+        database,
+        stream,
+        background(stream.watch_backlog, partial(keep_pruned, database, inbox)),
+        faults,
+        door(settings.admin, {"faults": faults}),
+    )
 
 
 if __name__ == "__main__":

@@ -13,8 +13,11 @@ from shop.orders.service import OrdersServicer
 from shop.orders.settings import Settings
 from shop.orders.tables import inbox, lease, metadata, outbox
 from shop.orders.watchers import Watchers
+from shop.reliability.admin import door
 from shop.reliability.database import Database
 from shop.reliability.discovery import registered
+from shop.reliability.disturbance import CallFault, HandlerFault
+from shop.reliability.faults import Faults, hold
 from shop.reliability.process import background, grpc_server, run_until_stopped
 from shop.reliability.pruning import keep_pruned
 from shop.reliability.relay import Relay
@@ -38,6 +41,8 @@ async def main(settings: Settings) -> None:
     subscribe(stream, ledger)
     relay = Relay(database, outbox, lease, stream.publish)
     servicer = OrdersServicer(ledger, watchers)
+    calls = CallFault()
+    faults = Faults(hold=partial(hold, database), handlers=HandlerFault(stream), calls=calls)
     await run_until_stopped(
         database,
         stream,
@@ -52,8 +57,11 @@ async def main(settings: Settings) -> None:
             settings.grpc_address,
             "shop.orders.v1.Orders",
             lambda server: orders_pb2_grpc.add_OrdersServicer_to_server(servicer, server),
+            [calls],
         ),
         registered(settings.discovery_url, "orders", settings.advertised_address),
+        faults,
+        door(settings.admin, {"faults": faults}),
     )
 
 

@@ -11,8 +11,11 @@ from shop.payments.service import PaymentsServicer
 from shop.payments.settings import Settings
 from shop.payments.tables import idempotency_keys, inbox, lease, metadata, outbox
 from shop.payments.till import Till
+from shop.reliability.admin import door
 from shop.reliability.database import Database
 from shop.reliability.discovery import registered
+from shop.reliability.disturbance import CallFault, HandlerFault
+from shop.reliability.faults import Faults, hold
 from shop.reliability.process import background, grpc_server, run_until_stopped
 from shop.reliability.pruning import keep_pruned
 from shop.reliability.relay import Relay
@@ -39,6 +42,8 @@ async def main(settings: Settings) -> None:
     subscribe(stream, till)
     relay = Relay(database, outbox, lease, stream.publish)
     servicer = PaymentsServicer(till)
+    calls = CallFault()
+    faults = Faults(hold=partial(hold, database), handlers=HandlerFault(stream), calls=calls, decline=till.decline)
     await run_until_stopped(
         database,
         stream,
@@ -52,8 +57,11 @@ async def main(settings: Settings) -> None:
             settings.grpc_address,
             "shop.payments.v1.Payments",
             lambda server: payments_pb2_grpc.add_PaymentsServicer_to_server(servicer, server),
+            [calls],
         ),
         registered(settings.discovery_url, "payments", settings.advertised_address),
+        faults,
+        door(settings.admin, {"faults": faults}),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from shop.reliability.admin import NO_DOOR, Admin
 from shop.reliability.environment import number
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ class Settings:
         discovery_url: DISCOVERY_URL; where to register, nowhere if it is empty.
         advertised_address: ADVERTISED_ADDRESS, where others reach it; GRPC_ADDRESS by default.
         decline_share: DECLINE_SHARE of the payments, 0 to 1, that is declined on purpose.
+        admin: ADMIN_PORT and ADMIN_TOKEN of the admin door.
     """
 
     database_url: str
@@ -30,6 +32,7 @@ class Settings:
     discovery_url: str
     advertised_address: str
     decline_share: float
+    admin: Admin = NO_DOOR
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Settings:
@@ -42,4 +45,5 @@ class Settings:
             discovery_url=environment.get("DISCOVERY_URL", ""),
             advertised_address=environment.get("ADVERTISED_ADDRESS", grpc_address),
             decline_share=number(environment, "DECLINE_SHARE", 0.1),
+            admin=Admin.read(environment),
         )

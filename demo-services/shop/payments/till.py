@@ -12,6 +12,7 @@ from instrumentation import get_logger
 from shop.contracts.events import Event, PaymentCharged, PaymentDeclined, PaymentRefunded, RefundPayment, StockReserved
 from shop.payments.business import charges
 from shop.payments.tables import entries, idempotency_keys, inbox, outbox, payments
+from shop.reliability.faults import for_ever
 from shop.reliability.idempotency import fingerprint
 
 if TYPE_CHECKING:
@@ -73,6 +74,14 @@ class Till:
         if earlier is None:
             await _record(connection, event, status)
         return status
+
+    async def decline(self) -> None:
+        """Decline every payment until cancelled: as a bank does that is out of order."""
+        usual, self._decline_share = self._decline_share, 1.0
+        try:
+            await for_ever()
+        finally:
+            self._decline_share = usual
 
     def _outcome(self, event: StockReserved) -> str:
         # By the id and not by chance: a second delivery must come to the same end.

@@ -14,7 +14,7 @@ from grpc_health.v1.health import aio as health
 from instrumentation import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
     from contextlib import AbstractAsyncContextManager
 
 GRACE_SECONDS = 2.0
@@ -64,7 +64,10 @@ async def _kept_up(job: Callable[[], Coroutine[object, object, None]]) -> None:
 
 @asynccontextmanager
 async def grpc_server(
-    address: str, service: str, register: Callable[[grpc.aio.Server], None]
+    address: str,
+    service: str,
+    register: Callable[[grpc.aio.Server], None],
+    interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
 ) -> AsyncIterator[grpc.aio.Server]:
     """Serve gRPC with the standard health service, which answers for `service` and for the empty name.
 
@@ -72,7 +75,7 @@ async def grpc_server(
         RuntimeError: the address is taken or not valid.
     """
     # Without this option a second process on the same port would silently take half of the calls.
-    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)], interceptors=interceptors)
     register(server)
     status = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(status, server)

@@ -43,7 +43,7 @@ class Retry:
     Args:
         name: Of the kind.
         is_transient: Whether what an attempt raised may pass; what was attempted must be safe to do twice.
-        policy: The bounds.
+        policy: The bounds; may be changed while calls are made.
         random: Draws the delays: of the whole range, so that those who failed together do not come back together.
     """
 
@@ -55,7 +55,7 @@ class Retry:
         random: Random | None = None,
     ) -> None:
         self._is_transient = is_transient
-        self._policy = policy
+        self.policy = policy
         self._random = random or Random()  # noqa: S311 - spread, not secrecy
         self._left = 0.0
         self._telemetry = RetryTelemetry(name)
@@ -88,18 +88,18 @@ class Retry:
         raise AssertionError("count() has no end")
 
     def _save(self) -> None:
-        self._left = min(self._policy.saved, self._left + self._policy.budget)
+        self._left = min(self.policy.saved, self._left + self.policy.budget)
         self._telemetry.budget(self._left)
 
     def _delay_seconds(self, resends: int) -> float:
-        most = min(self._policy.last_delay_seconds, self._policy.first_delay_seconds * 2**resends)
+        most = min(self.policy.last_delay_seconds, self.policy.first_delay_seconds * 2**resends)
         return self._random.uniform(0, most)
 
     def _end(self, error: Exception, resends: int, seconds_left: float) -> RetryOutcome | None:
         """Tell why there is no further attempt; None if there is, which is then paid for."""
         if not self._is_transient(error):
             return "permanent"
-        if resends + 1 >= self._policy.attempts:
+        if resends + 1 >= self.policy.attempts:
             return "attempts"
         if seconds_left <= 0:
             return "deadline"
