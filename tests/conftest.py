@@ -33,6 +33,12 @@ from instrumentation.signals.span import SpanSettings, TracerProvider
 signal.signal(signal.SIGINT, signal.default_int_handler)
 """Started in the background a process ignores it, and so would every program that a test interrupts."""
 
+if find_spec("hypothesis") is not None:  # so it is not in the environment of an old FastAPI
+    from hypothesis import HealthCheck, settings
+
+    settings.register_profile("shared machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("shared machine")
+
 pytest_plugins = ["whole_shop"] if find_spec("shop") is not None else []
 """The shop's fixtures, for stories and rows; the environment of an old FastAPI has no shop."""
 
