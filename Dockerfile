@@ -6,12 +6,12 @@ WORKDIR /source
 # The dependencies first: they change less often than the sources, and this layer stays.
 COPY pyproject.toml uv.lock ./
 COPY demo-services/pyproject.toml demo-services/
-RUN uv sync --frozen --no-default-groups --package clew-demo --extra postgresql --no-install-workspace
+RUN uv sync --frozen --no-default-groups --package clew-demo --extra postgresql --extra kafka --no-install-workspace
 COPY README.md CHANGELOG.md LICENSE ./
 COPY instrumentation instrumentation
 COPY console console
 COPY demo-services demo-services
-RUN uv sync --frozen --no-default-groups --package clew-demo --extra postgresql --no-editable
+RUN uv sync --frozen --no-default-groups --package clew-demo --extra postgresql --extra kafka --no-editable
 
 FROM python:3.13-slim-bookworm
 RUN useradd --uid 10002 --create-home shop && install -d -o shop -g shop /data

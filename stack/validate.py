@@ -1,6 +1,7 @@
 """Have each backend judge its own configuration: a wrong key or value is named with its file."""
 
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -27,13 +28,10 @@ class Check:
 
 def checks(root: Path) -> Iterator[Check]:
     """List the checks of all configurations below a folder."""
-    collector = root / "collector"
-    main = collector / "collector.yaml"
-    for overlay in (None, *sorted(collector.glob("*.yaml"))):
-        if overlay != main:
-            files = (main, *([overlay] if overlay else []))
-            title = " + ".join(file.relative_to(root).as_posix() for file in files)
-            yield Check(title, "otelcol", ("validate", *(f"--config={file}" for file in files)))
+    for file in sorted((root / "collector").glob("*.yaml")):
+        files = [file.with_name(name) for name in _command(file) or [file.name]]
+        title = " + ".join(one.relative_to(root).as_posix() for one in files)
+        yield Check(title, "otelcol", ("validate", *(f"--config={one}" for one in files)))
     prometheus = root / "prometheus" / "prometheus.yml"
     yield Check(
         "prometheus/prometheus.yml and its rules", "promtool", ("check", "config", "--lint-fatal", str(prometheus))
@@ -42,6 +40,12 @@ def checks(root: Path) -> Iterator[Check]:
     yield Check("loki/loki.yaml", "loki", loki)
     tempo = ("-config.verify", "-config.expand-env=true", f"-config.file={root}/tempo/tempo.yaml")
     yield Check("tempo/tempo.yaml", "tempo", tempo)
+
+
+def _command(overlay: Path) -> list[str]:
+    """Return the files of the command that an overlay tells in its head, none for what is no overlay."""
+    found = re.search(r"^# +otelcol-contrib (--config .*)$", overlay.read_text(encoding="utf-8"), re.MULTILINE)
+    return found[1].removeprefix("--config ").split(" --config ") if found else []
 
 
 def judge(check: Check) -> str:

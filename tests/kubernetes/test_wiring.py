@@ -21,8 +21,12 @@ from instrumentation.settings import parameters
 
 OF_THE_DATABASE_DRIVER = {"PGPASSWORD"}
 """What asyncpg reads by itself."""
-PLAIN_ADDRESS = re.compile(r"(?:[a-z+]+://(?:\w+@)?|dns:///)?([a-z][\w.-]*?)(?::(\d+))?(?:/\S*)?")
+PLAIN_ADDRESS = re.compile(r"(?:[a-z+]+://(?:\w+@)?|dns:///)?([a-z][\w.-]*?)(?::(\d+))?(?:[/?]\S*)?")
 DEFAULT_PORTS = {"postgresql+asyncpg": 5432}
+
+
+WITHIN = {("agent", "sampler", "otlp-grpc"), ("kafka", "kafka", "broker"), ("kafka", "kafka", "controller")}
+"""Pairs that talk, by other configuration than the environment of a service: caller, called, and port."""
 
 
 class Watched(UserDict):
@@ -243,7 +247,7 @@ def of_peer(rule, direction, other):
 
 def test_the_network_lets_through_what_the_addresses_say_and_nothing_else(built):
     """Policies allow each address that an environment names, and no other pair of pods in the shop's namespace."""
-    wanted = set()
+    wanted, shop = set(), {pod.name for pod in built.pods if pod.is_of_the_shop}
     for one in of_the_shop(built):
         read = {name: value for name, value in one.environment.items() if name in one.read | KIT}
         for _, host, port in addresses(read):
@@ -257,13 +261,12 @@ def test_the_network_lets_through_what_the_addresses_say_and_nothing_else(built)
         for port in called.ports
         if may_call(built, caller, called, port)
     }
-    edge = {one for one in allowed if one[2] in {"http", "otlp-grpc"}}  # everybody's edge, and OTLP's other form
-    assert wanted <= allowed
-    assert {one for one in allowed - edge - wanted if one[0] not in {"collector", *WITHIN}} == set()
-
-
-WITHIN = {"agent", "kafka"}
-"""Who talks to others of their own kind: see overlays/scale-out."""
+    running = {pod.name for pod in built.pods}
+    within = {pair for pair in WITHIN if {pair[0], pair[1]} <= running}
+    # Everybody in the shop may use the edge, and the other form of OTLP.
+    edge = {pair for pair in allowed if pair[2] == "http" or (pair[0] in shop and pair[2] == "otlp-grpc")}
+    assert wanted | within <= allowed
+    assert allowed - wanted - within - edge == set()
 
 
 def test_the_collector_runs_files_that_are_there_and_listens_where_it_is_looked_for(built):

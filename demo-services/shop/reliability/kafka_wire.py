@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import parse_qsl
 from weakref import WeakKeyDictionary
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
@@ -13,6 +14,7 @@ from aiokafka.errors import TopicAlreadyExistsError, for_code
 from faststream import AckPolicy
 from faststream.kafka import KafkaBroker, Topic
 
+from shop.reliability.environment import number
 from shop.reliability.wire import KEY_HEADER, PUBLISH_TIMEOUT_SECONDS, Letter, Waiting, text
 
 if TYPE_CHECKING:
@@ -21,7 +23,9 @@ if TYPE_CHECKING:
     from faststream.message import StreamMessage
 
 PARTITIONS = 4
-"""Of each topic: so many processes of a service can share it."""
+"""Of each topic, unless the URL says otherwise: so many processes of a service can share it."""
+REPLICAS = 1
+"""Brokers that have each partition, unless the URL says otherwise; no more than there are."""
 ID_HEADER = "message-id"
 REQUEST_TIMEOUT_MS = 4000
 
@@ -33,15 +37,20 @@ class KafkaWire:
     partition wait. Kafka counts no deliveries: this process counts them.
 
     Args:
-        url: `kafka://host:port,host:port`.
+        url: `kafka://host:port,host:port`, and `?partitions=48&replicas=3` of the topics that are made.
         service: Name of the service; its groups are named by service and subject.
+
+    Raises:
+        ValueError: the URL has an option that there is not, or a number that is none.
     """
 
     system = "kafka"
 
     def __init__(self, url: str, service: str, logger: logging.Logger) -> None:
         self._service = service
-        self._servers = url.removeprefix("kafka://").split(",")
+        servers, _, query = url.removeprefix("kafka://").partition("?")
+        self._servers = servers.split(",")
+        self._partitions, self._replicas = _of_topics(query)
         self._failing: WeakKeyDictionary[Any, dict[tuple[str, int], tuple[int, int]]] = WeakKeyDictionary()
         self._known: set[str] = set()
         self._clients: tuple[AIOKafkaAdminClient, AIOKafkaConsumer] | None = None
@@ -71,7 +80,7 @@ class KafkaWire:
         group = f"{self._service}-{purpose}"
         self._read.add((subject, group))
         return self.broker.subscriber(
-            Topic(subject, num_partitions=PARTITIONS),
+            Topic(subject, num_partitions=self._partitions, replication_factor=self._replicas),
             group_id=group,
             auto_offset_reset="earliest",
             ack_policy=AckPolicy.MANUAL,
@@ -134,7 +143,7 @@ class KafkaWire:
         if name in self._known:
             return
         admin, _ = await self._connected()
-        answer = (await admin.create_topics([NewTopic(name, PARTITIONS, 1)])).to_object()
+        answer = (await admin.create_topics([NewTopic(name, self._partitions, self._replicas)])).to_object()
         code = answer["topic_errors"][0]["error_code"]
         if code and for_code(code) is not TopicAlreadyExistsError:
             raise for_code(code)(name)
@@ -183,3 +192,10 @@ def _letter(record: Any) -> Letter:
     headers = text(record.headers)
     message_id = headers.pop(ID_HEADER, f"{record.topic}-{record.partition}-{record.offset}")
     return Letter(record.topic, (record.key or b"").decode(), message_id, record.value, headers)
+
+
+def _of_topics(query: str) -> tuple[int, int]:
+    options = dict(parse_qsl(query, keep_blank_values=True))
+    if unknown := set(options) - {"partitions", "replicas"}:
+        raise ValueError(f"BROKER_URL: {', '.join(unknown)} is neither partitions nor replicas")
+    return int(number(options, "partitions", PARTITIONS)), int(number(options, "replicas", REPLICAS))
