@@ -25,6 +25,7 @@ COMMANDS = {
     "run": Command("start a program with the kit switched on", "instrumentation.run", ""),
     "console": Command("serve the console: receive, store and show", "clew_console.cli", "pip install 'clew[console]'"),
     "doctor": Command("send one request's signals and follow every link", "instrumentation.doctor.cli", ""),
+    "canary": Command("give a new version more calls as long as it holds", "instrumentation.canary.cli", ""),
     "demo": Command("run the demo shop with the console", "shop.demo", "pip install clew-demo"),
 }
 

@@ -203,6 +203,7 @@ TARGET_VERSION = "clew.target.version"  # the service.version of who is called
 TARGET_WEIGHT = "clew.target.weight"
 TARGET_CALL_DURATION = "clew.target.call.duration"
 CANARY_VERDICT = "clew.canary.verdict"
+CANARY_REASON = "clew.canary.reason"
 CANARY_VERDICTS = "clew.canary.verdicts"
 
 # Business metrics

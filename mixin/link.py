@@ -13,6 +13,7 @@ UIDS = {
     "database": "clew-database",
     "messaging": "clew-messaging",
     "patterns": "clew-patterns",
+    "canary": "clew-canary",
     "slo": "clew-slo",
     "telemetry": "clew-telemetry",
 }

@@ -8,9 +8,10 @@ from mixin.rule import Alert, Group
 SERVICE = f"{{{{ $labels.{names.SERVICE} }}}}"
 
 
-def _grown(name: str) -> str:
+def _grown(name: str, *matchers: str) -> str:
     """Increase of a counter that may be born with its first event, which `increase` does not see."""
-    return f"({increase(name, window='10m')} > 0 or ({name} unless {name} offset 10m))"
+    chosen = select(name, *matchers)
+    return f"({increase(name, *matchers, window='10m')} > 0 or ({chosen} unless {chosen} offset 10m))"
 
 
 SILENT = Alert(
@@ -148,6 +149,42 @@ RETRIES_SPENT = Alert(
     {"service": SERVICE},
 )
 
+_VERSION = f"{{{{ $labels.{names.TARGET_VERSION} }}}} of {{{{ $labels.{names.TARGET} }}}}"
+_BY_VERSION = (names.TARGET, names.TARGET_VERSION)
+_FAILED_OF_VERSION = share(
+    total(rate(names.TARGET_CALLS.count, present(names.ERROR), window="5m"), *_BY_VERSION),
+    total(rate(names.TARGET_CALLS.count, window="5m"), *_BY_VERSION),
+)
+_PART = f"{highest(names.TARGET_WEIGHT.name, *_BY_VERSION)} > 0 <= 0.5"
+"""Versions that get some of the calls, and not most of them."""
+
+CANARY_BURNS = Alert(
+    "CanaryBurns",
+    f"(({_FAILED_OF_VERSION}) > 14.4 * 0.001 and on ({', '.join(_BY_VERSION)}) {_PART})"
+    f" > on ({names.TARGET}) group_left () 2 * min by ({names.TARGET}) ({_FAILED_OF_VERSION})",
+    "1m",
+    "page",
+    f"Version {_VERSION} fails, and another does not",
+    f"{{{{ $value | humanizePercentage }}}} of the calls to version {_VERSION} fail, more than twice as many as of "
+    "another version: those who get it see errors.",
+    "canary",
+    {"target": f"{{{{ $labels.{names.TARGET} }}}}"},
+)
+
+CANARY_ROLLED_BACK = Alert(
+    "CanaryRolledBack",
+    total(
+        _grown(names.CANARY_VERDICTS.name, equal(names.CANARY_VERDICT, "rollback")), *_BY_VERSION, names.CANARY_REASON
+    )
+    + " > 0",
+    "0m",
+    "ticket",
+    f"Version {_VERSION} was rolled back",
+    f"Version {_VERSION} gets no calls any more; the reason is `{{{{ $labels.{names.CANARY_REASON} }}}}`.",
+    "canary",
+    {"target": f"{{{{ $labels.{names.TARGET} }}}}"},
+)
+
 LOOP_BLOCKED = Alert(
     "EventLoopBlocked",
     f"{highest(names.LOOP_DELAY_MAX.name, names.SERVICE)} > 1",
@@ -216,5 +253,6 @@ GROUPS = (
     Group("services", (SILENT, LOOP_BLOCKED)),
     Group("shop", (NOT_PUBLISHED, NOT_SETTLED, CANCELLED)),
     Group("patterns", (OUTBOX_STALLS, SAGA_STUCK, SETTLES_LATE, PUT_ASIDE, BREAKER_OPEN, RETRIES_SPENT)),
+    Group("canary", (CANARY_BURNS, CANARY_ROLLED_BACK)),
     Group("telemetry", (LOST, QUEUE_FILLS, COLLECTOR_LOSES, BACKEND_DOWN)),
 )

@@ -194,3 +194,9 @@ def test_versions_of_targets_have_their_weight_and_the_calls_that_they_got(tell)
         ("clew.target.call.duration", "1.1", "UNAVAILABLE", "inventory"): 1,
         ("clew.target.call.duration", "inventory"): 1,
     }
+
+
+def test_verdicts_on_canaries_are_counted_with_their_reason(tell):
+    """By service and version."""
+    _, _, series = tell(lambda: patterns.Canary("inventory").judged("1.1", "rollback", "failures"))
+    assert series == {("clew.canary.verdicts", "1.1", "failures", "inventory", "rollback"): 1}

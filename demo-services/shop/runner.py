@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import re
+import secrets
 import sys
 import sysconfig
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -24,6 +25,11 @@ START_TIMEOUT_SECONDS = 120.0
 SERVICES_STOP_SECONDS = 5.0
 INFRASTRUCTURE_STOP_SECONDS = 3.0
 """After the services, so that what they flush last still arrives. Both together stay below 10 s."""
+
+VERSION = version("clew-demo")
+"""`service.version` of all services but the canaries."""
+CHOSEN_BY_GATEWAY = ("orders", "inventory")
+"""Services whose replicas the gateway calls, so that it can choose their version."""
 
 OWNERS = ("gateway", "orders", "inventory", "payments", "notifications")
 """Services that have a database."""
@@ -44,6 +50,9 @@ class Plan:
         console: Whether to start the console and send it all signals.
         load_rate: Orders and look-ups a second; 0 starts no load generator.
         replicas: Processes of inventory and of payments each.
+        canaries: Version of one more replica, `inventory-canary`, by service; the gateway gives it no call until its
+            weights are changed at its admin door. Of orders and inventory.
+        admin: Whether services have an admin door; with canaries they have.
         environment: Added to the environment of every service.
         service_environment: Added to that of one service by its name, or of one replica: `payments-2`.
     """
@@ -59,14 +68,50 @@ class Plan:
     otlp_grpc_port: int = 0
     load_rate: float = 0.0
     replicas: int = 1
+    canaries: Mapping[str, str] = field(default_factory=dict)
+    admin: bool = False
     environment: Mapping[str, str] = field(default_factory=dict)
     service_environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Replica:
+    """A process that serves gRPC; a canary has the version that `canaries` gives its service."""
+
+    name: str
+    port: int
+    canaries: Mapping[str, str]
+
+    @property
+    def service(self) -> str:
+        return self.name.partition("-")[0]
+
+    @property
+    def address(self) -> str:
+        return f"{LOOPBACK}:{self.port}"
+
+    @property
+    def is_canary(self) -> bool:
+        return self.name.endswith("-canary")
+
+    @property
+    def version(self) -> str:
+        return self.canaries[self.service] if self.is_canary else VERSION
+
+    @property
+    def resource(self) -> str:
+        return f"service.version={self.version},deployment.role={'canary' if self.is_canary else 'stable'}"
 
 
 class Shop:
     """A running shop: `with Shop(Plan(directory)) as shop: ... shop.gateway_url`.
 
+    Attributes:
+        admin_urls: Of the admin door of each process, by its name; none unless the plan wants them.
+        admin_token: That opens all of them.
+
     Raises (on start):
+        ValueError: the plan has a canary of a service whose version the gateway cannot choose.
         PortBusyError: a port of the plan is taken.
         ChildFailedError: a process ended or did not become ready; all others are stopped by then.
     """
@@ -78,6 +123,8 @@ class Shop:
         self.otlp_url = ""
         self.broker_url = ""
         self.gateway_url = ""
+        self.admin_urls: dict[str, str] = {}
+        self.admin_token = secrets.token_urlsafe(24)
         self._progress = progress
         self._cancelled: Callable[[], bool] = lambda: False
 
@@ -159,6 +206,8 @@ class Shop:
         self.check()
 
     def _require_ports(self) -> None:
+        if wrong := self.plan.canaries.keys() - CHOSEN_BY_GATEWAY:
+            raise ValueError(f"no canary of {', '.join(sorted(wrong))}: the gateway chooses among {CHOSEN_BY_GATEWAY}")
         require_free(self.plan.gateway_port, "GATEWAY_PORT", "the gateway")
         if self.plan.console:
             require_free(self.plan.console_port, "CLEW_CONSOLE_PORT", "the console")
@@ -198,11 +247,9 @@ class Shop:
 
     def _start_services(self) -> None:
         """Start all at once, since each waits for what it needs; then wait for each."""
-        count = self.plan.replicas
-        orders, *others = free_ports(1 + 2 * count)
-        ports = {"orders": [orders], "inventory": others[:count], "payments": others[count:]}
-        services = [self._replica(name, port, number) for name in ports for number, port in enumerate(ports[name], 1)]
-        services += [self._service("notifications", {}, _says_ready), self._gateway(ports)]
+        replicas = self._replicas()
+        services = [self._grpc_service(each) for each in replicas]
+        services += [self._service("notifications", {}, _says_ready), self._gateway(replicas)]
         self._progress(f"starting {', '.join(child.name for child in services)}")
         self.children += services
         for child in services:
@@ -210,19 +257,40 @@ class Shop:
         for child in services:
             child.wait_ready(START_TIMEOUT_SECONDS, self._watch)
 
-    def _replica(self, name: str, port: int, number: int) -> Child:
-        replica = name if self.plan.replicas == 1 or name == "orders" else f"{name}-{number}"
-        return self._service(replica, {"GRPC_ADDRESS": f"{LOOPBACK}:{port}"}, lambda _child: accepts(port))
+    def _replicas(self) -> list[_Replica]:
+        """Choose name, port and version of every process that serves gRPC."""
+        names = ["orders"]
+        for name in ("inventory", "payments"):
+            count = self.plan.replicas
+            names += [name] if count == 1 else [f"{name}-{number}" for number in range(1, count + 1)]
+        names += [f"{name}-canary" for name in self.plan.canaries]
+        return [
+            _Replica(name, port, self.plan.canaries) for name, port in zip(names, free_ports(len(names)), strict=True)
+        ]
 
-    def _gateway(self, ports: Mapping[str, list[int]]) -> Child:
+    def _grpc_service(self, replica: _Replica) -> Child:
+        environment = {"GRPC_ADDRESS": replica.address, "OTEL_RESOURCE_ATTRIBUTES": replica.resource}
+        return self._service(replica.name, environment, lambda _child: accepts(replica.port))
+
+    def _gateway(self, replicas: Sequence[_Replica]) -> Child:
         port = self.plan.gateway_port or free_ports(1)[0]
         self.gateway_url = f"http://{LOOPBACK}:{port}"
+        addresses = {name: [each.address for each in replicas if each.service == name] for name in CHOSEN_BY_GATEWAY}
         environment = {
             "GATEWAY_PORT": str(port),
-            "ORDERS_ADDR": _target(ports["orders"]),
-            "INVENTORY_ADDR": _target(ports["inventory"]),
+            **{f"{name.upper()}_ADDR": f"ipv4:{','.join(found)}" for name, found in addresses.items()},
+            **(self._versions(replicas) if self.plan.canaries else {}),
         }
         return self._service("gateway", environment, lambda _child: _is_healthy(self.gateway_url))
+
+    def _versions(self, replicas: Sequence[_Replica]) -> dict[str, str]:
+        """Tell the gateway the version of each replica, and to give the canaries nothing."""
+        listed = {
+            name: ",".join(f"{each.address}@{each.version}" for each in replicas if each.service == name)
+            for name in CHOSEN_BY_GATEWAY
+        }
+        splits = {name: f"{VERSION}:100,{canary}:0" for name, canary in self.plan.canaries.items()}
+        return {"DISCOVERY_URL": f"static://{_pairs(listed)}", "TRAFFIC_SPLIT": _pairs(splits)}
 
     def _service(self, replica: str, environment: Mapping[str, str], is_ready: Callable[[Child], bool]) -> Child:
         name = replica.partition("-")[0]
@@ -230,16 +298,24 @@ class Shop:
         own = {
             "BROKER_URL": self.broker_url,
             "OTEL_SERVICE_NAME": name,
-            "OTEL_RESOURCE_ATTRIBUTES": f"service.version={version('clew-demo')}",
+            "OTEL_RESOURCE_ATTRIBUTES": f"service.version={VERSION},deployment.role=stable",
             "OTEL_METRIC_EXPORT_INTERVAL": "5000",
             **({"DATABASE_URL": self.database_urls[name]} if name in OWNERS else {}),
             **({"OTEL_EXPORTER_OTLP_ENDPOINT": self.otlp_url} if self.otlp_url else {"OTEL_SDK_DISABLED": "true"}),
+            **self._admin(replica),
             **environment,
             **self.plan.environment,
             **self.plan.service_environment.get(name, {}),
             **({} if replica == name else self.plan.service_environment.get(replica, {})),
         }
         return self._child(replica, command, own, is_ready)
+
+    def _admin(self, replica: str) -> dict[str, str]:
+        if not (self.plan.admin or self.plan.canaries):
+            return {}
+        (port,) = free_ports(1)
+        self.admin_urls[replica] = f"http://{LOOPBACK}:{port}"
+        return {"ADMIN_PORT": str(port), "ADMIN_TOKEN": self.admin_token}
 
     def _child(
         self, name: str, command: list[str], environment: Mapping[str, str], is_ready: Callable[[Child], bool]
@@ -254,8 +330,8 @@ class Shop:
         return child
 
 
-def _target(ports: list[int]) -> str:
-    return "ipv4:" + ",".join(f"{LOOPBACK}:{port}" for port in ports)
+def _pairs(values: Mapping[str, str]) -> str:
+    return ";".join(f"{name}={value}" for name, value in values.items())
 
 
 def _always(_child: Child) -> bool:

@@ -8,8 +8,8 @@ from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
+from instrumentation.backend import Backend, UnansweredError
 from instrumentation.doctor import files, request, sending
-from instrumentation.doctor.backend import Backend, UnansweredError
 from instrumentation.doctor.console import Console
 from instrumentation.doctor.report import Hop, as_json, is_well, write_hop
 from instrumentation.doctor.stack import Stack

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from instrumentation.doctor.backend import Backend
+from instrumentation.backend import Backend
 from instrumentation.doctor.report import Finding
 from instrumentation.doctor.request import INSTANCE, SERVICE, Marked
 from instrumentation.doctor.stack import Stack

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from instrumentation.backend import NOT_FOUND, Backend, UnansweredError
 from instrumentation.doctor import stack_causes
-from instrumentation.doctor.backend import NOT_FOUND, Backend, UnansweredError
 from instrumentation.doctor.report import Finding
 from instrumentation.doctor.request import SERVICE, Marked
 from instrumentation.doctor.stack_causes import COUNT, SPAN_KEYS

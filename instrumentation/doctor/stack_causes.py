@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from instrumentation.backend import Backend, UnansweredError
 from instrumentation.doctor import document
-from instrumentation.doctor.backend import Backend, UnansweredError
 from instrumentation.doctor.report import Finding
 from instrumentation.doctor.request import SERVICE, Marked
 from instrumentation.encode import log as encode

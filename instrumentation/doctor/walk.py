@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-from instrumentation.doctor.backend import UnansweredError
+from instrumentation.backend import UnansweredError
 from instrumentation.doctor.report import Finding, Hop
 from instrumentation.doctor.request import SERVICE, Marked
 

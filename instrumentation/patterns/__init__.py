@@ -1,4 +1,4 @@
-"""Reliability patterns as telemetry: saga, outbox, inbox, idempotency key, dead letters, breaker, retry, targets.
+"""Reliability patterns as telemetry: saga, outbox, inbox, idempotency, dead letters, breaker, retry, targets, canary.
 
 One object per pattern and place, told what happened by whoever implements the pattern, whatever its library. Each
 counts, and marks the current span: so a trace shows the steps and a metric their outcomes. No conventions exist for
@@ -6,6 +6,7 @@ these; the names are in semconv.py. Every name given here is a label: keep them 
 """
 
 from instrumentation.patterns.breaker import Breaker, BreakerState
+from instrumentation.patterns.canary import Canary, CanaryVerdict
 from instrumentation.patterns.dead_letter import Backlog, DeadLetters
 from instrumentation.patterns.idempotency import Idempotency
 from instrumentation.patterns.outbox import Inbox, Outbox
@@ -17,6 +18,8 @@ __all__ = [
     "Backlog",
     "Breaker",
     "BreakerState",
+    "Canary",
+    "CanaryVerdict",
     "DeadLetters",
     "Idempotency",
     "Inbox",

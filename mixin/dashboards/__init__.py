@@ -1,7 +1,7 @@
 """The dashboards, one a file; each has a `BOARD`."""
 
 from mixin.board import Board
-from mixin.dashboards import database, messaging, overview, patterns, runtime, service, slo, telemetry
+from mixin.dashboards import canary, database, messaging, overview, patterns, runtime, service, slo, telemetry
 
 BOARDS: tuple[Board, ...] = (
     overview.BOARD,
@@ -10,6 +10,7 @@ BOARDS: tuple[Board, ...] = (
     database.BOARD,
     messaging.BOARD,
     patterns.BOARD,
+    canary.BOARD,
     slo.BOARD,
     telemetry.BOARD,
 )

@@ -99,6 +99,43 @@ def retried(outcome):
     )
 
 
+def called(version, **labels):
+    """The count of calls to a version of inventory."""
+    return series(names.TARGET_CALLS.count, **{names.TARGET: "inventory", names.TARGET_VERSION: version, **labels})
+
+
+def weight(version):
+    return series(names.TARGET_WEIGHT.name, **{names.TARGET: "inventory", names.TARGET_VERSION: version})
+
+
+def versions(stable_failures, canary_failures, canary_weight=0.1):
+    """Calls a minute to 1.0 and 1.1 of inventory, 900 and 100 without failure, and how many fail besides."""
+    return {
+        weight("1.0"): f"{1 - canary_weight:g}x40",
+        weight("1.1"): f"{canary_weight:g}x40",
+        called("1.0"): "0+900x40",
+        called("1.1"): "0+100x40",
+        called("1.0", **{names.ERROR: "UNKNOWN"}): f"0+{stable_failures}x40",
+        called("1.1", **{names.ERROR: "UNKNOWN"}): f"0+{canary_failures}x40",
+    }
+
+
+def judged(verdict, reason):
+    return series(
+        names.CANARY_VERDICTS.name,
+        **{
+            names.TARGET: "inventory",
+            names.TARGET_VERSION: "1.1",
+            names.CANARY_VERDICT: verdict,
+            names.CANARY_REASON: reason,
+        },
+    )
+
+
+def of_canary(alert, **labels):
+    return ({"alertname": alert, names.TARGET: "inventory", names.TARGET_VERSION: "1.1", **labels},)
+
+
 def events(bad_budgets):
     """Events of every SLO, so many times as many of them bad as its budget allows."""
     found = {}
@@ -205,6 +242,17 @@ CASES = (
         ({"alertname": "RetryBudgetSpent", names.SERVICE: "gateway", names.RETRY: "inventory"},),
     ),
     Case("retries are enough", {retried("succeeded"): "0+90x40", retried("budget"): "0+1x40"}),
+    Case("a canary fails where the stable version does not", versions(0, 10), of_canary("CanaryBurns")),
+    Case("canary and stable version fail alike: it is not the version", versions(90, 11)),
+    Case("a canary fails as seldom as promised", versions(0, 1)),
+    Case("a version that has all calls fails: the SLOs tell", versions(0, 10, canary_weight=1)),
+    Case("a canary that gets no calls any more failed", versions(0, 10, canary_weight=0)),
+    Case(
+        "a canary is rolled back, the first ever",
+        {judged("rollback", "failures"): "_x15 1x40", judged("promote", "held"): "_x15 1x40"},
+        of_canary("CanaryRolledBack", **{names.CANARY_REASON: "failures"}),
+    ),
+    Case("a canary was rolled back long ago", {judged("rollback", "slower"): "1x40"}),
     Case(
         "the event loop is blocked",
         {delay("orders"): "2x40"},
@@ -259,6 +307,9 @@ TOLD_APART_BY = (
     names.DESTINATION,
     names.BREAKER,
     names.RETRY,
+    names.TARGET,
+    names.TARGET_VERSION,
+    names.CANARY_REASON,
 )
 
 

@@ -1,18 +1,20 @@
-"""A run of the whole shop with failures of every kind, and everything it emitted."""
+"""A run of the whole shop with failures of every kind and a canary that is judged, and everything it emitted."""
 
 import asyncio
 import sqlite3
 import time
 
+import httpx
 import pytest
 from shop.child import stop_all
 from shop.reliability.stream import Stream
 from shop.reliability.wire import Letter
-from shop.runner import Plan, Shop
+from shop.runner import VERSION, Plan, Shop
 
 from mixin.contract.emitted import of_otlp, plain
 
 LOAD_RATE = 15.0
+CANARY = "99.0.0"
 WAIT_SECONDS = 90
 
 HEALTHY = (
@@ -34,6 +36,7 @@ class Run:
             directory,
             console=False,
             replicas=1,
+            canaries={"inventory": CANARY},
             environment={
                 "OTEL_SDK_DISABLED": "false",
                 "OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint,
@@ -47,6 +50,11 @@ class Run:
         """Run the shop with load and failures; return what it emitted."""
         with Shop(self.plan) as shop, shop.load(LOAD_RATE):
             self.wait_for(*HEALTHY)
+            try_canary(shop)
+            self.wait_for(
+                ("gateway", "clew.target.call.duration", {"clew.target.version": CANARY}),
+                ("gateway", "clew.canary.verdicts", {"clew.canary.verdict": "promote"}),
+            )
             publish_poison(shop.broker_url)
             self.wait_for(("inventory", "clew.dead_letter.messages", {}))
             break_table(shop.databases["payments"], "payments")
@@ -57,8 +65,9 @@ class Run:
             self.wait_for(
                 ("inventory", "rpc.server.call.duration", FAILED),
                 ("gateway", "http.server.request.duration", FAILED),
+                ("gateway", "clew.target.call.duration", FAILED),
             )
-            stop_all([shop.child("inventory")], 5)
+            stop_all([shop.child("inventory"), shop.child("inventory-canary")], 5)
             self.wait_for(
                 *[
                     ("gateway", f"clew.{name}", {})
@@ -88,6 +97,16 @@ class Run:
 
 
 FAILED = {"error.type": None}
+
+
+def try_canary(shop):
+    """Give the canary half of the calls, and say how it was judged: both ways, as the names are asked for."""
+    headers = {"Authorization": f"Bearer {shop.admin_token}"}
+    with httpx.Client(base_url=shop.admin_urls["gateway"], headers=headers) as door:
+        door.put("/weights/inventory", json={VERSION: 50, CANARY: 50}).raise_for_status()
+        for verdict, reason in (("rollback", "failures"), ("promote", "held")):
+            told = {"version": CANARY, "verdict": verdict, "reason": reason}
+            door.put("/verdicts/inventory", json=told).raise_for_status()
 
 
 def publish_poison(broker_url):

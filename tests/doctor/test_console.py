@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from instrumentation.doctor.backend import Backend
+from instrumentation.backend import Backend
 from instrumentation.doctor.cli import main
 from instrumentation.doctor.stack_causes import skew
 

@@ -18,6 +18,7 @@ from shop.gateway.placement import OrderRequest, Placement
 from shop.gateway.problems import register_problems
 from shop.gateway.services import Services
 from shop.gateway.tables import idempotency_keys, metadata
+from shop.gateway.verdicts import Verdicts
 from shop.gateway.weights import Weights
 from shop.reliability.admin import door
 from shop.reliability.database import Database
@@ -46,11 +47,11 @@ def create_app(settings: Settings, drain: Drain | None = None) -> FastAPI:
     catalogue = Catalogue(services)
     weights = Weights(services)
     faults = Faults(hold=partial(hold, database))
+    boards = {"weights": weights, "verdicts": Verdicts(services.names), "faults": faults}
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         jobs = background(catalogue.follow, partial(keep_pruned, database, idempotency_keys))
-        boards = {"weights": weights, "faults": faults}
         async with database, services, jobs, weights, faults, door(settings.admin, boards):
             yield
 

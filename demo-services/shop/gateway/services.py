@@ -15,7 +15,7 @@ from shop.gateway.dependency import Dependency
 from shop.reliability.discovery import discovery, names_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterable, AsyncIterator, Collection, Iterable, Mapping, Sequence
 
     from shop.gateway.settings import Settings
     from shop.gateway.split import Balancing
@@ -63,6 +63,11 @@ class Services:
             return grpc.aio.insecure_channel(f"dns:///{names[0]}", _CHANNEL_OPTIONS)
         found = discovery(url or f"static://{service}={target.removeprefix('ipv4:')}")
         return await ChannelPool(service, found, self._balancing, _CHANNEL_OPTIONS, weights=weights).__aenter__()
+
+    @property
+    def names(self) -> Collection[str]:
+        """Of all services."""
+        return self._targets.keys()
 
     @property
     def pools(self) -> Mapping[str, ChannelPool]:

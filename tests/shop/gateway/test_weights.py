@@ -10,6 +10,7 @@ import pytest
 from replicas import METHOD, replica
 from shop.gateway.channel_pool import ChannelPool, NoReplicaError
 from shop.gateway.services import _read
+from shop.gateway.verdicts import Verdicts
 from shop.gateway.weights import Weights
 from shop.reliability.admin import Admin, door
 from shop.reliability.discovery import Listed, Replica
@@ -154,3 +155,21 @@ async def test_whoever_has_no_token_is_turned_away(versions, free_port):
         assert pool.weights == {}
         unknown = await client.put("/weights/books", json={"1.0": 1})
         assert (unknown.status_code, unknown.json()["error"]) == (404, "/weights has no 'books'")
+
+
+async def test_verdicts_are_kept_and_counted_and_what_is_none_is_refused(free_port, pattern_kit, series_of):
+    """The last verdict on each service can be read; a word that is no verdict, or no service, is refused."""
+    board = Verdicts(["stock"])
+    verdict = {"version": "1.1", "verdict": "rollback", "reason": "failures"}
+    settings = Admin(free_port(), TOKEN)
+    headers = {"Authorization": f"Bearer {TOKEN}"}
+    async with (
+        door(settings, {"verdicts": board}),
+        httpx.AsyncClient(base_url=f"http://127.0.0.1:{settings.port}", headers=headers) as client,
+    ):
+        assert (await client.put("/verdicts/stock", json=verdict)).json() == {"stock": verdict}
+        for wrong in ({**verdict, "verdict": "maybe"}, {**verdict, "reason": "Because!"}, {"version": "1.1"}):
+            assert (await client.put("/verdicts/stock", json=wrong)).status_code == 422
+        assert (await client.put("/verdicts/books", json=verdict)).status_code == 404
+        assert (await client.delete("/verdicts/stock")).json() == {}
+    assert series_of(pattern_kit)["clew.canary.verdicts", "1.1", "failures", "rollback", "stock"] == 1

@@ -1,9 +1,10 @@
-"""One HTTP client for what the doctor asks of backends; a failure says who did not answer, and how."""
+"""One HTTP client for what the commands ask of backends; a failure says who did not answer, and how."""
 
 import json
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
@@ -30,11 +31,13 @@ class Backend:
     Args:
         name: As people call it.
         url: Base URL, without a slash at its end.
+        token: Shown with each request as `Authorization: Bearer`, if there is one.
     """
 
-    def __init__(self, name: str, url: str) -> None:
+    def __init__(self, name: str, url: str, token: str = "") -> None:
         self.name = name
         self.url = url.rstrip("/")
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.server_unix_seconds: float | None = None
 
     def text(self, path: str, **parameters: object) -> str:
@@ -55,7 +58,19 @@ class Backend:
         headers = {"Content-Type": "application/x-protobuf"}
         self._answer(urllib.request.Request(f"{self.url}{path}", body, headers, method="POST"))  # noqa: S310
 
+    def put(self, path: str, body: Mapping[str, object]) -> None:
+        """Set something to what a JSON object says.
+
+        Raises:
+            UnansweredError: No answer, or a refusal; the text says why.
+        """
+        headers = {"Content-Type": "application/json"}
+        data = json.dumps(body).encode()
+        self._answer(urllib.request.Request(f"{self.url}{path}", data, headers, method="PUT"))  # noqa: S310
+
     def _answer(self, request: urllib.request.Request) -> str:
+        for name, value in self._headers.items():
+            request.add_header(name, value)
         try:
             with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:  # noqa: S310 - the user named it
                 self._note_time(answer.headers.get("Date"))
