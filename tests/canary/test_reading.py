@@ -1,4 +1,4 @@
-"""The console and Prometheus, asked over HTTP, have the same series; answers are of the form that the real ones have."""
+"""The console and Prometheus have the same series; they are asked over HTTP and answer as the real ones do."""
 
 import json
 import threading
