@@ -52,8 +52,8 @@ class Plan:
         replicas: Processes of inventory and of payments each.
         canaries: Version of one more replica, `inventory-canary`, by service; the gateway gives it no call until its
             weights are changed at its admin door. Of orders and inventory.
-        admin: Whether services have an admin door; with canaries they have.
         environment: Added to the environment of every service.
+        admin_token: What opens the admin door of every process; "" leaves them without one, unless there are canaries.
         service_environment: Added to that of one service by its name, or of one replica: `payments-2`.
     """
 
@@ -69,7 +69,7 @@ class Plan:
     load_rate: float = 0.0
     replicas: int = 1
     canaries: Mapping[str, str] = field(default_factory=dict)
-    admin: bool = False
+    admin_token: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     service_environment: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
@@ -106,10 +106,6 @@ class _Replica:
 class Shop:
     """A running shop: `with Shop(Plan(directory)) as shop: ... shop.gateway_url`.
 
-    Attributes:
-        admin_urls: Of the admin door of each process, by its name; none unless the plan wants them.
-        admin_token: That opens all of them.
-
     Raises (on start):
         ValueError: the plan has a canary of a service whose version the gateway cannot choose.
         PortBusyError: a port of the plan is taken.
@@ -123,8 +119,10 @@ class Shop:
         self.otlp_url = ""
         self.broker_url = ""
         self.gateway_url = ""
-        self.admin_urls: dict[str, str] = {}
-        self.admin_token = secrets.token_urlsafe(24)
+        self.doors: dict[str, str] = {}
+        """URL of the admin door of each process by its name, if the plan opens them."""
+        self.admin_token = plan.admin_token or (secrets.token_urlsafe(24) if plan.canaries else "")
+        """What opens them; one of its own if the plan has canaries and no token."""
         self._progress = progress
         self._cancelled: Callable[[], bool] = lambda: False
 
@@ -302,19 +300,20 @@ class Shop:
             "OTEL_METRIC_EXPORT_INTERVAL": "5000",
             **({"DATABASE_URL": self.database_urls[name]} if name in OWNERS else {}),
             **({"OTEL_EXPORTER_OTLP_ENDPOINT": self.otlp_url} if self.otlp_url else {"OTEL_SDK_DISABLED": "true"}),
-            **self._admin(replica),
             **environment,
             **self.plan.environment,
             **self.plan.service_environment.get(name, {}),
             **({} if replica == name else self.plan.service_environment.get(replica, {})),
+            **self._door(replica),
         }
         return self._child(replica, command, own, is_ready)
 
-    def _admin(self, replica: str) -> dict[str, str]:
-        if not (self.plan.admin or self.plan.canaries):
-            return {}
-        (port,) = free_ports(1)
-        self.admin_urls[replica] = f"http://{LOOPBACK}:{port}"
+    def _door(self, replica: str) -> dict[str, str]:
+        """Return what opens the door of a process; what stands in the parent's environment is the parent's own."""
+        if not self.admin_token:
+            return {"ADMIN_PORT": "0"}
+        port = free_ports(1)[0]
+        self.doors[replica] = f"http://{LOOPBACK}:{port}"
         return {"ADMIN_PORT": str(port), "ADMIN_TOKEN": self.admin_token}
 
     def _child(

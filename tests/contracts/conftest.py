@@ -102,7 +102,7 @@ FAILED = {"error.type": None}
 def try_canary(shop):
     """Give the canary half of the calls, and say how it was judged: both ways, as the names are asked for."""
     headers = {"Authorization": f"Bearer {shop.admin_token}"}
-    with httpx.Client(base_url=shop.admin_urls["gateway"], headers=headers) as door:
+    with httpx.Client(base_url=shop.doors["gateway"], headers=headers) as door:
         door.put("/weights/inventory", json={VERSION: 50, CANARY: 50}).raise_for_status()
         for verdict, reason in (("rollback", "failures"), ("promote", "held")):
             told = {"version": CANARY, "verdict": verdict, "reason": reason}

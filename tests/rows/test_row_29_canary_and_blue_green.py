@@ -105,7 +105,7 @@ def canary(shop, *arguments):
     """Run `clew canary` to its end; return its exit code and what it said, an object a line."""
     command = [sys.executable, "-m", "instrumentation.cli", "canary", "inventory", "--json", "--every", "1"]
     command += ["--stable", VERSION, "--canary", NEXT, "--console", shop.console_url]
-    command += ["--gateway", shop.admin_urls["gateway"], "--objective", "99", "--slower", "3", "--timeout", "120"]
+    command += ["--gateway", shop.doors["gateway"], "--objective", "99", "--slower", "3", "--timeout", "120"]
     environment = {**os.environ, "ADMIN_TOKEN": shop.admin_token}
     command += arguments
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400, check=False)
@@ -116,7 +116,7 @@ def canary(shop, *arguments):
 def door(shop):
     """A client of the gateway's admin door."""
     headers = {"Authorization": f"Bearer {shop.admin_token}"}
-    return httpx.Client(base_url=shop.admin_urls["gateway"], headers=headers, timeout=20)
+    return httpx.Client(base_url=shop.doors["gateway"], headers=headers, timeout=20)
 
 
 def weights(shop):
