@@ -30,6 +30,8 @@ def work():
     time.sleep(0.01)  # so that requests at one time need several workers
     return os.getpid()
 """
+WIRING = 'instrument(app, service_name="workers")\n'
+"""What a program under `clew run` does without."""
 FLASK = (
     FASTAPI.replace("from fastapi import FastAPI", "from flask import Flask")
     .replace("FastAPI()", "Flask('shop')")

@@ -190,14 +190,13 @@ if __name__ == "__main__":
 
 
 @pytest.mark.slow
-def test_celery_prefork(run, otlp_sink, plain):
+@pytest.mark.parametrize("wrapped", [False, True], ids=["wired", "clew run"])
+def test_celery_prefork(wrapped, run, otlp_sink, plain):
     """Tasks in Celery's forked children are recorded by these, and all has arrived when the worker has ended."""
-    assert run(CELERY)[0] == 0
-    worker = run(
-        CELERY,
-        wait=False,
-        command=[sys.executable, "-m", "celery", "-A", "program", "worker", "-c", "2", "--pool", "prefork"],
-    )
+    code = CELERY.replace('instrument(service_name="tasks")', "") if wrapped else CELERY
+    assert run(code)[0] == 0
+    celery = [sys.executable, "-m", "celery", "-A", "program", "worker", "-c", "2", "--pool", "prefork"]
+    worker = run(code, wait=False, command=[*(CLEW_RUN if wrapped else ()), *celery])
     otlp_sink.wait_for(
         lambda: len({span.name for span in otlp_sink.records("traces") if span.name.startswith("task")}) == 20, 90
     )

@@ -1,8 +1,10 @@
 """Servers of several workers: each exports as itself, each page shows all, and SIGTERM loses nothing."""
 
+import time
+
 import pytest
 
-from tests.processes.conftest import FASTAPI, FLASK, value
+from tests.processes.conftest import FASTAPI, FLASK, WIRING, value
 
 UVICORN = ("uvicorn", FASTAPI, ("--workers", "2"))
 SERVERS = {
@@ -18,16 +20,17 @@ SERVERS = {
 }
 
 
-QUICK = ("uvicorn --workers", "gunicorn --preload")
-"""Each of the others takes seconds; they differ in who forks, who imports and who takes SIGTERM."""
+pytestmark = pytest.mark.slow
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [pytest.param(n, marks=() if n in QUICK else pytest.mark.slow) for n in SERVERS])
-def test_several_workers(name, serve, otlp_sink, plain):
+@pytest.mark.parametrize("wrapped", [False, True], ids=["wired", "clew run"])
+@pytest.mark.parametrize("name", SERVERS)
+def test_several_workers(name, wrapped, serve, otlp_sink, plain):
     """Two workers: their records arrive under an instance each, every page shows the sum, and SIGTERM loses nothing."""
     kind, code, arguments = SERVERS[name]
-    server = serve(kind, code, *arguments)
+    if wrapped:
+        code = code.replace(WIRING, "")
+    server = serve(kind, code, *arguments, clew_run=wrapped)
     pids = server.wait_until_served(2)
     server.wait_for_orders(server.served)
     pages = [server.page()[0] for _ in range(8)]
@@ -48,3 +51,19 @@ def test_several_workers(name, serve, otlp_sink, plain):
     assert (
         len([record for record in otlp_sink.records("logs") if record.body.string_value == "worked"]) == server.served
     )
+
+
+def test_reload(serve, otlp_sink, plain, tmp_path):
+    """`uvicorn --reload`: the worker before a change and the one after it export what they served, and SIGTERM too."""
+    server = serve("uvicorn", FASTAPI, "--reload")
+    before = server.wait_until_served(1)
+    program = tmp_path / "program.py"
+    program.write_text(program.read_text() + "\n# changed\n")
+    after, end = before, time.monotonic() + 60
+    while after == before:
+        assert time.monotonic() < end, "not reloaded"
+        after = {server.work()} - {None} or before
+    server.stop()
+    spans = otlp_sink.resources("traces")
+    assert len(spans) == server.served
+    assert {plain(resource.attributes)["process.pid"] for resource, _, _ in spans} == before | after
