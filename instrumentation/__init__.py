@@ -4,8 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from instrumentation._api import get_logger, span
+    from instrumentation._logger import get_logger
     from instrumentation._setup import Telemetry, instrument
+    from instrumentation._span import span
     from instrumentation.business import BusinessMetrics
     from instrumentation.settings import Settings
 
@@ -15,9 +16,9 @@ _MODULES = {
     "BusinessMetrics": "instrumentation.business",
     "Settings": "instrumentation.settings",
     "Telemetry": "instrumentation._setup",
-    "get_logger": "instrumentation._api",
+    "get_logger": "instrumentation._logger",
     "instrument": "instrumentation._setup",
-    "span": "instrumentation._api",
+    "span": "instrumentation._span",
 }
 
 

@@ -7,11 +7,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
 
 from instrumentation.importing import when_imported
-from instrumentation.integrations.asgi import FASTAPI_MARKS, ASGIApp, FindRoute
-from instrumentation.integrations.wsgi import FindWsgiRoute, WSGIApp
 
 if TYPE_CHECKING:
     from starlette.applications import Starlette
+
+    from instrumentation.integrations.asgi import ASGIApp, FindRoute
+    from instrumentation.integrations.wsgi import FindWsgiRoute, WSGIApp
 
 
 class Framework(NamedTuple):
@@ -41,13 +42,19 @@ FRAMEWORKS = (
 class Surround(Protocol):
     """What is put around applications."""
 
+    def prepare(self) -> None:
+        """Import what is put around them."""
+        ...
+
     def surround_asgi(
-        self, inner: ASGIApp, find_route: FindRoute, marks: Mapping[str, object], serves_metrics: Callable[[], bool]
-    ) -> ASGIApp:
+        self, inner: "ASGIApp", find_route: "FindRoute", marks: Mapping[str, object], serves_metrics: Callable[[], bool]
+    ) -> "ASGIApp":
         """Return what serves in the place of an application; `serves_metrics`: whether it has `/metrics` itself."""
         ...
 
-    def surround_wsgi(self, inner: WSGIApp, find_route: FindWsgiRoute, serves_metrics: Callable[[], bool]) -> WSGIApp:
+    def surround_wsgi(
+        self, inner: "WSGIApp", find_route: "FindWsgiRoute", serves_metrics: Callable[[], bool]
+    ) -> "WSGIApp":
         """Return what serves in the place of an application."""
         ...
 
@@ -112,21 +119,24 @@ class Applications:
                 if fastapi.has_own_telemetry(app):
                     self._tell("fastapi", "an app made with telemetry= observes its requests itself")
                     return
-                expand, marks = fastapi.expand, FASTAPI_MARKS
+                expand = fastapi.expand
+                marks = importlib.import_module("instrumentation.integrations.asgi").FASTAPI_MARKS
         index = starlette.RouteIndex(app, expand)
         serves_metrics = index.serves("/metrics")
 
-        def around(inner: ASGIApp) -> ASGIApp:
+        def around(inner: "ASGIApp") -> "ASGIApp":
             return self._surround.surround_asgi(inner, index, marks, lambda: serves_metrics)
 
         self._undos.append(starlette.wrap(app, around))
 
     def _wrap_fastapi_when_called(self) -> None:
+        self._surround.prepare()  # a first request would wait for it
         starlette = importlib.import_module("instrumentation.integrations.starlette")
         importlib.import_module("instrumentation.integrations.fastapi")
         self._undos.append(starlette.wrap_when_called(sys.modules["fastapi"].FastAPI, self.wrap))
 
     def _wrap_new_starlette(self, module: str, name: str) -> None:
+        self._surround.prepare()
         starlette = importlib.import_module("instrumentation.integrations.starlette")
         if module == "fastapi":  # it makes an application to learn the defaults from, which must not be wrapped
             importlib.import_module("instrumentation.integrations.fastapi")

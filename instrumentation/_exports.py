@@ -5,14 +5,13 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import monotonic, time_ns
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from instrumentation import resource
 from instrumentation.diagnostics import Diagnostics
 from instrumentation.encode import metrics as encode_metrics
 from instrumentation.encode import otlp
 from instrumentation.encode.family import Family
-from instrumentation.export import scrape
 from instrumentation.export.otlp_http import OtlpHttpExporter
 from instrumentation.pipeline import ledger_metrics
 from instrumentation.pipeline.flusher import Flusher
@@ -23,12 +22,13 @@ from instrumentation.pipeline.lines import LineWriter
 from instrumentation.pipeline.metric_lane import MetricLane
 from instrumentation.pipeline.queue import Budget, RecordQueue
 from instrumentation.pipeline.record_lane import RecordLane
-from instrumentation.pipeline.spool import Spool
-from instrumentation.pipeline.spool_lane import SpoolLane
 from instrumentation.settings import GRPC, Settings, SignalSettings
 from instrumentation.signals.delivery import Exporter
 from instrumentation.signals.metric import KIT_SCOPE, MetricStore
 from instrumentation.signals.sink import Encode, Parts, Sink
+
+if TYPE_CHECKING:
+    from instrumentation.export.client_registry import ClientRegistry
 
 OTLP = "otlp"
 VERSION = resource.distribution_version("clew") or "unknown"
@@ -115,6 +115,8 @@ class Exports:
         outlets: Instead of the network and stdout.
 
     Attributes:
+        store: Whose metrics leave.
+        clients: prometheus_client's metrics; None while the service does not use it.
         traces: Takes spans.
         logs: Takes log records; None if they are not exported.
         orphans: Takes spans of a forked child that its parent started.
@@ -131,7 +133,8 @@ class Exports:
         outlets: Outlets | None = None,
     ) -> None:
         self._outlets = outlets
-        self._store = store
+        self.store = store
+        self.clients: ClientRegistry | None = None
         self._identity = identity
         self._diagnostics = diagnostics
         self._has_reported = False
@@ -211,6 +214,10 @@ class Exports:
         if self._spool_directory is None:
             self._lanes.append(RecordLane(route, queue))
         else:
+            # Imported here: few keep records in files.
+            from instrumentation.pipeline.spool import Spool  # noqa: PLC0415
+            from instrumentation.pipeline.spool_lane import SpoolLane  # noqa: PLC0415
+
             spool = Spool(self._spool_directory, signal, self._spool_bytes, self._diagnostics.line)
             self._lanes.append(SpoolLane(route, queue, spool, self._identity.resource, otlp.export_request))
         return queue
@@ -224,7 +231,15 @@ class Exports:
 
     def families(self) -> list[Family]:
         """Take a snapshot of all metrics, those of Prometheus clients too."""
-        return [*self._store.snapshot(), *scrape.foreign_families(self._store)]
+        ours = self.store.snapshot()
+        return ours if self.clients is None else [*ours, *self.clients.families(ours, self.store.warn)]
+
+    def show_clients(self) -> None:
+        """Show the metrics of prometheus_client from now on, which the service has imported."""
+        if self.clients is None:
+            from instrumentation.export.client_registry import ClientRegistry  # noqa: PLC0415 57 ms with all it needs
+
+            self.clients = ClientRegistry()
 
     def _collect(self) -> tuple[Mapping[bytes, Sequence[bytes]], int]:
         families = self.families()

@@ -6,7 +6,8 @@ from functools import partial
 from importlib.util import find_spec
 
 from instrumentation.importing import when_imported
-from instrumentation.integrations.contrib import ALL, OURS, normalised
+from instrumentation.installed import normalised
+from instrumentation.integrations.contrib import ALL, OURS
 from instrumentation.signals.signals import Signals
 
 INTEGRATIONS = {

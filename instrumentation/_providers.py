@@ -3,6 +3,7 @@
 `instrument`, `uninstrument` and tests change the target; tracers and meters that were handed out go on working.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from opentelemetry import _logs, metrics, propagate, trace
@@ -73,6 +74,11 @@ def claim(diagnostics: Diagnostics, propagators: tuple[str, ...]) -> None:
         diagnostics.line("propagators", text)
     elif is_default:
         propagate.set_global_textmap(Propagator())
+
+
+def are_ours(propagators: Collection[str]) -> bool:
+    """Tell whether the kit's own propagator carries all that these do."""
+    return {"tracecontext", "baggage"} <= set(propagators)
 
 
 def has_foreign_tracers() -> bool:

@@ -1,6 +1,5 @@
 """Compose the kit: one call wires the process, and an application if one is given."""
 
-import asyncio
 import importlib
 import sys
 from collections.abc import Callable, Iterable, Mapping
@@ -12,19 +11,13 @@ from instrumentation._applications import Applications, application
 from instrumentation._exit import Doors
 from instrumentation._exports import Discard, Exports, Identity, Outlets
 from instrumentation.diagnostics import Diagnostics
-from instrumentation.export import scrape
 from instrumentation.export.workers import Workers
 from instrumentation.guard import Guard
 from instrumentation.importing import when_imported
 from instrumentation.integrations import process
-from instrumentation.integrations.asgi import FASTAPI_MARKS, ASGIApp, AsgiMiddleware, FindRoute, no_route
 from instrumentation.integrations.contrib import Contrib
-from instrumentation.integrations.passing import PassingAsgi, PassingWsgi, passes
-from instrumentation.integrations.wsgi import FindWsgiRoute, WSGIApp, WsgiMiddleware, no_wsgi_route
 from instrumentation.sampling import sampler
 from instrumentation.settings import Settings
-from instrumentation.signals.console import render_console
-from instrumentation.signals.ecs import EcsRender
 from instrumentation.signals.log import LogEmitter, Render, render_json
 from instrumentation.signals.metric import MetricStore
 from instrumentation.signals.passed import PassingTracers
@@ -32,6 +25,10 @@ from instrumentation.signals.signals import Signals
 from instrumentation.signals.span import SpanSettings
 
 if TYPE_CHECKING:
+    from instrumentation._serving import Serving
+    from instrumentation.export.scrape_server import ScrapeServer
+    from instrumentation.integrations.asgi import ASGIApp, FindRoute
+    from instrumentation.integrations.wsgi import FindWsgiRoute, WSGIApp
     from instrumentation.sdk.plug import Plugs
 
 HASTE_SECONDS = 0.25
@@ -55,26 +52,26 @@ class Telemetry:
             self._diagnostics.always(warning)
         self._undos: list[Callable[[], None]] = []
         self._stop_by: float | None = None
-        self._scrape_server: scrape.ScrapeServer | None = None
+        self._scrape_server: ScrapeServer | None = None
+        self._serving: Serving | None = None
         self._store = MetricStore()
         self._identity = Identity(settings, self._detected())
         self._exports = Exports(settings, self._store, self._identity, self._diagnostics, outlets)
-        self._workers: Workers | None = None
         self._guard = Guard(self._diagnostics)
         self._plugs = self._plug_in()
         self._signals = self._make_signals()
+        self._workers = self._among_workers()
         self._applications = Applications(self, self._diagnostics.line)
         self._wire()
         self._exports.after_fork(self._forget_parent)
-        self._workers = self._among_workers()
 
-    def asgi(self, app: ASGIApp) -> ASGIApp:
+    def asgi(self, app: "ASGIApp") -> "ASGIApp":
         """Wrap a plain ASGI application; its routes are unknown, so metrics and spans have no `http.route`."""
-        return AsgiMiddleware(app, self._signals, _Hooks(self, lambda: False), no_route, FASTAPI_MARKS)
+        return self._serves().plain_asgi(app)
 
-    def wsgi(self, app: WSGIApp) -> WSGIApp:
+    def wsgi(self, app: "WSGIApp") -> "WSGIApp":
         """Wrap a plain WSGI application; its routes are unknown, so metrics and spans have no `http.route`."""
-        return self.surround_wsgi(app, no_wsgi_route, lambda: False)
+        return self._serves().plain_wsgi(app)
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Deliver everything that is queued.
@@ -150,23 +147,28 @@ class Telemetry:
         """Instrument every application that is made from now on, for code that cannot call us."""
         self._applications.wrap_new()
 
+    def prepare(self) -> None:
+        """Import what surrounds applications, before the first request."""
+        self._serves()
+
     def surround_asgi(
-        self, inner: ASGIApp, find_route: FindRoute, marks: Mapping[str, object], serves_metrics: Callable[[], bool]
-    ) -> ASGIApp:
+        self, inner: "ASGIApp", find_route: "FindRoute", marks: Mapping[str, object], serves_metrics: Callable[[], bool]
+    ) -> "ASGIApp":
         """Return what observes an ASGI application; beside a foreign provider the application itself."""
-        if _providers.has_foreign_tracers():
-            return inner
-        return AsgiMiddleware(inner, self._signals, _Hooks(self, serves_metrics), find_route, marks)
+        return self._serves().asgi(inner, find_route, marks, serves_metrics)
 
-    def surround_wsgi(self, inner: WSGIApp, find_route: FindWsgiRoute, serves_metrics: Callable[[], bool]) -> WSGIApp:
+    def surround_wsgi(
+        self, inner: "WSGIApp", find_route: "FindWsgiRoute", serves_metrics: Callable[[], bool]
+    ) -> "WSGIApp":
         """Return what observes a WSGI application, likewise."""
+        return self._serves().wsgi(inner, find_route, serves_metrics)
 
-        def scrape_page(accept: str, authorization: str) -> tuple[bytes, str] | None:
-            return self.page(accept) if self.shows_metrics(serves_metrics, authorization) else None
+    def _serves(self) -> "Serving":
+        if self._serving is None:
+            from instrumentation._serving import Serving  # noqa: PLC0415 see there
 
-        if _providers.has_foreign_tracers():
-            return inner
-        return WsgiMiddleware(inner, self._signals, find_route, scrape_page)
+            self._serving = Serving(self, self._signals, self._exports, self._identity, self._workers)
+        return self._serving
 
     def _make_signals(self) -> Signals:
         settings = self.settings
@@ -235,10 +237,10 @@ class Telemetry:
         """Choose the form of lines; None is the default one, JSON."""
         form = self.settings.log_format
         if form == "ecs":
-            return EcsRender(self._identity.attributes)
+            return importlib.import_module("instrumentation.signals.ecs").EcsRender(self._identity.attributes)
         is_terminal = getattr(sys.stdout, "isatty", bool)  # there may be no stdout, or an object of the service's own
         pretty = form in ("pretty", "console") or (form == "auto" and is_terminal())
-        return render_console if pretty else None
+        return importlib.import_module("instrumentation.signals.console").render_console if pretty else None
 
     def _point(self) -> None:
         _providers.point_at(self._spans, self._store, self._signals.logs)
@@ -253,12 +255,19 @@ class Telemetry:
             contrib = Contrib(ours, disabled, self._guard, self._diagnostics.line)
             self._undos.append(contrib.undo)
             contrib.install(when_imported)
+        self._undos.append(when_imported("prometheus_client", self._show_clients))
         # Else FastAPI's own telemetry would feed our providers.
         self._applications.wrap_fastapi_when_called()
         self._doors = Doors(self._leave, self._hasten)
         self._undos.append(self._doors.undo)
         if "prometheus" in self.settings.metrics.exporters:
             self._serve_metrics()
+
+    def _show_clients(self) -> None:
+        try:
+            self._exports.show_clients()
+        except Exception as error:
+            self._guard.caught("integration of prometheus_client", error)
 
     def flush_before_exit(self) -> None:
         """Deliver what is queued when a server is about to stop; the shutdown that follows shares the deadline."""
@@ -311,31 +320,17 @@ class Telemetry:
             self._scrape_server.forget_parent()
 
     def _serve_metrics(self) -> None:
+        from instrumentation.export.scrape_server import serve  # noqa: PLC0415 most show their metrics on their own port
+
         host, port = self.settings.prometheus_host, self.settings.prometheus_port
-        server = scrape.serve(host, port, self.page, self._diagnostics.always, self.settings.metrics_token)
+        server = serve(host, port, self.page, self._diagnostics.always, self.settings.metrics_token)
         if server is not None:
             self._scrape_server = server
             self._undos.append(server.shutdown)
 
-    def shows_metrics(self, serves_metrics: Callable[[], bool], authorization: str) -> bool:
-        """Tell whether an application shows the kit's `/metrics` to who sent this header.
-
-        Raises:
-            PermissionError: it does, but not to them.
-        """
-        if serves_metrics() or not self.settings.metrics_on_app:
-            return False
-        if not scrape.admits(self.settings.metrics_token, authorization):
-            raise PermissionError
-        return True
-
     def page(self, accept: str) -> tuple[bytes, str]:
         """Render `/metrics`: body and content type."""
-        attributes = self._identity.attributes()
-        workers = None if self._workers is None else self._workers.families()
-        if workers is not None:
-            return scrape.render_combined(workers, attributes, accept)
-        return scrape.render(self._store, attributes, accept)
+        return self._serves().page(accept)
 
     def server_started(self) -> None:
         """Watch the event loop that runs now, and SIGTERM if the server has set a handler of its own."""
@@ -344,28 +339,6 @@ class Telemetry:
         if self._workers is not None:
             self._workers.join()
         self._process.start_loop_monitor()
-
-
-class _Hooks:
-    """What the ASGI wrapper asks of the set-up."""
-
-    def __init__(self, telemetry: Telemetry, serves_metrics: Callable[[], bool]) -> None:
-        self._telemetry = telemetry
-        self._serves_metrics = serves_metrics
-
-    async def scrape(self, accept: str, authorization: str) -> tuple[bytes, str] | None:
-        """Return the body and content type of `/metrics`, rendered off the event loop."""
-        if not self._telemetry.shows_metrics(self._serves_metrics, authorization):
-            return None
-        return await asyncio.to_thread(self._telemetry.page, accept)
-
-    async def started(self) -> None:
-        """Adopt what the server set up after `instrument`."""
-        self._telemetry.server_started()
-
-    async def stopping(self) -> None:
-        """Deliver what is queued while the server still waits for us."""
-        await asyncio.to_thread(self._telemetry.flush_before_exit)
 
 
 class _Off(Telemetry):
@@ -379,7 +352,7 @@ class _Off(Telemetry):
         self._undos = []
         self._workers = None
         self._applications = Applications(self, lambda key, message: None)
-        self._passes = passes(settings.propagators)
+        self._passes = _providers.are_ours(settings.propagators)
         self._wire()
 
     def _point(self) -> None: ...
@@ -389,11 +362,17 @@ class _Off(Telemetry):
             signals = Signals(self.settings, PassingTracers(), MetricStore(), LogEmitter("", None, None))
             _libraries.install(_libraries.CARRYING, signals, self._undos)
 
-    def asgi(self, app: ASGIApp) -> ASGIApp:
-        return PassingAsgi(app, self.settings.trust) if self._passes else app
+    def asgi(self, app: "ASGIApp") -> "ASGIApp":
+        return self._passing().PassingAsgi(app, self.settings.trust) if self._passes else app
 
-    def wsgi(self, app: WSGIApp) -> WSGIApp:
-        return PassingWsgi(app, self.settings.trust) if self._passes else app
+    def wsgi(self, app: "WSGIApp") -> "WSGIApp":
+        return self._passing().PassingWsgi(app, self.settings.trust) if self._passes else app
+
+    def prepare(self) -> None:
+        self._passing()
+
+    def _passing(self) -> Any:
+        return importlib.import_module("instrumentation.integrations.passing")
 
     def wrap(self, app: object) -> None:
         if self._passes:
@@ -404,11 +383,13 @@ class _Off(Telemetry):
             super().wrap_new_applications()
 
     def surround_asgi(
-        self, inner: ASGIApp, find_route: FindRoute, marks: Mapping[str, object], serves_metrics: Callable[[], bool]
-    ) -> ASGIApp:
+        self, inner: "ASGIApp", find_route: "FindRoute", marks: Mapping[str, object], serves_metrics: Callable[[], bool]
+    ) -> "ASGIApp":
         return self.asgi(inner)
 
-    def surround_wsgi(self, inner: WSGIApp, find_route: FindWsgiRoute, serves_metrics: Callable[[], bool]) -> WSGIApp:
+    def surround_wsgi(
+        self, inner: "WSGIApp", find_route: "FindWsgiRoute", serves_metrics: Callable[[], bool]
+    ) -> "WSGIApp":
         return self.wsgi(inner)
 
     def flush(self, timeout: float = 5.0) -> bool:

@@ -3,8 +3,9 @@
 import importlib
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import NamedTuple
+
+from instrumentation.installed import version
 
 
 class Command(NamedTuple):

@@ -6,16 +6,14 @@ between falling back and raising.
 Source: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 """
 
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
 from urllib.parse import unquote, urlsplit
 
-_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_FIELD_VALUE = re.compile(r"[\t\x20-\x7e]*")
-_ASCII_NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_TOKEN_MARKS = frozenset("!#$%&'*+-.^_`|~")
+_DECIMAL = frozenset("0123456789+-.eE")
+"""What a decimal number is written with. `float` takes more: `1_000`, `nan`, `inf`."""
 
 
 class Kind(Protocol):
@@ -35,11 +33,10 @@ class Kind(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
 class Text:
     """Any text."""
 
-    expected: str = "a text"
+    expected = "a text"
 
     def parse(self, text: str) -> str:
         """Return `text` as it is."""
@@ -54,11 +51,10 @@ class Text:
         return value
 
 
-@dataclass(frozen=True, slots=True)
 class File(Text):
     """The path of a file, which may turn up later: a secret is often mounted after the start."""
 
-    expected: str = "the path of a readable file"
+    expected = "the path of a readable file"
 
     def unreadable(self, path: str) -> str:
         """Return why the file cannot be read now; empty if it can."""
@@ -71,11 +67,10 @@ class File(Text):
             return str(error)
 
 
-@dataclass(frozen=True, slots=True)
 class Flag:
     """A boolean: only `true`, in any case, is true."""
 
-    expected: str = "true or false"
+    expected = "true or false"
 
     def parse(self, text: str) -> bool:
         """Read `true` or `false`, in any case."""
@@ -91,56 +86,59 @@ class Flag:
         return value
 
 
-@dataclass(frozen=True, slots=True)
 class Number:
     """A number in the setting's unit.
 
-    Attributes:
+    Args:
         minimum: Least value, in the setting's unit.
         maximum: Greatest value, in the setting's unit.
         whole: Whether it is an int.
         per_unit: What the variable's text is divided by: 1000 for a variable in milliseconds and a setting in seconds.
     """
 
-    minimum: float
-    maximum: float
-    whole: bool = False
-    per_unit: int = 1
+    def __init__(self, minimum: float, maximum: float, *, whole: bool = False, per_unit: int = 1) -> None:
+        self._minimum = minimum
+        self._maximum = maximum
+        self._whole = whole
+        self._per_unit = per_unit
 
     @property
     def expected(self) -> str:
         """The range, in the variable's unit."""
-        noun = "a whole number" if self.whole else "a number"
-        return f"{noun} from {self.minimum * self.per_unit:.15g} to {self.maximum * self.per_unit:.15g}"
+        noun = "a whole number" if self._whole else "a number"
+        return f"{noun} from {self._minimum * self._per_unit:.15g} to {self._maximum * self._per_unit:.15g}"
 
     def parse(self, text: str) -> int | float:
         """Read a decimal number; `1_000`, `nan` and `inf` are none."""
-        if not _ASCII_NUMBER.fullmatch(text):
+        try:
+            number = float(text)
+        except ValueError:
+            raise ValueError(self.expected) from None
+        if not _DECIMAL.issuperset(text):
             raise ValueError(self.expected)
-        number = float(text)
-        if not self.whole:
-            return self._within(number / self.per_unit)
+        if not self._whole:
+            return self._within(number / self._per_unit)
         if not number.is_integer():
             raise ValueError(self.expected)
         return self._within(int(number))
 
     def check(self, value: object) -> int | float:
         """Accept an int, and a float where the setting is not whole."""
-        if isinstance(value, bool) or not isinstance(value, int if self.whole else (int, float)):
+        if isinstance(value, bool) or not isinstance(value, int if self._whole else (int, float)):
             raise TypeError(self.expected)
         return self._within(value)
 
     def _within(self, number: float) -> int | float:
-        if not self.minimum <= number <= self.maximum:
+        if not self._minimum <= number <= self._maximum:
             raise ValueError(self.expected)
         return number
 
 
-@dataclass(frozen=True, slots=True)
 class Choice:
     """One of a few names, in any case."""
 
-    names: tuple[str, ...]
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
 
     @property
     def expected(self) -> str:
@@ -161,16 +159,16 @@ class Choice:
         return self.parse(value)
 
 
-@dataclass(frozen=True, slots=True)
 class Names:
     """A comma list of names, each once; `none` by itself is the empty list. Without `known`, any name goes."""
 
-    known: tuple[str, ...] = ()
+    def __init__(self, known: tuple[str, ...] = ()) -> None:
+        self._known = known
 
     @property
     def expected(self) -> str:
         """The names a list may hold."""
-        return f"a comma list of {', '.join(self.known)} or none" if self.known else "a comma list of names or none"
+        return f"a comma list of {', '.join(self._known)} or none" if self._known else "a comma list of names or none"
 
     def parse(self, text: str) -> tuple[str, ...]:
         """Read names, in any case."""
@@ -188,21 +186,21 @@ class Names:
     def _judge(self, names: list[str]) -> tuple[str, ...]:
         if names == ["none"]:
             return ()
-        if "none" in names or (self.known and not set(names) <= set(self.known)):
+        if "none" in names or (self._known and not set(names) <= set(self._known)):
             raise ValueError(self.expected)
         return tuple(dict.fromkeys(names))
 
 
-@dataclass(frozen=True, slots=True)
 class Pairs:
     """A comma list of `key=value`, percent-encoded. With `headers`, what an HTTP header can carry and nothing else."""
 
-    headers: bool = False
+    def __init__(self, *, headers: bool = False) -> None:
+        self._headers = headers
 
     @property
     def expected(self) -> str:
         """The form of the list."""
-        return "a comma list of percent-encoded " + ("HTTP headers, name=value" if self.headers else "key=value")
+        return "a comma list of percent-encoded " + ("HTTP headers, name=value" if self._headers else "key=value")
 
     def parse(self, text: str) -> Mapping[str, str]:
         """Read pairs; spaces around keys and values do not count. One bad pair makes the whole bad."""
@@ -228,25 +226,25 @@ class Pairs:
             raise ValueError(self.expected) from None
 
     def _judge(self, pairs: dict[str, str]) -> Mapping[str, str]:
-        if self.headers and not all(_TOKEN.fullmatch(k) and _FIELD_VALUE.fullmatch(v) for k, v in pairs.items()):
+        if self._headers and not all(_is_token(name) and _is_field_value(value) for name, value in pairs.items()):
             raise ValueError(self.expected)
         return pairs
 
 
-@dataclass(frozen=True, slots=True)
 class Url:
     """An http or https URL; with `bare`, also `host:port` as gRPC has it."""
 
-    bare: bool = False
+    def __init__(self, *, bare: bool = False) -> None:
+        self._bare = bare
 
     @property
     def expected(self) -> str:
         """The form of the URL."""
-        return "an http:// or https:// URL with a host" + (", or host:port" if self.bare else "")
+        return "an http:// or https:// URL with a host" + (", or host:port" if self._bare else "")
 
     def parse(self, text: str) -> str:
         """Read a URL whose host and port can be told."""
-        bare = self.bare and "://" not in text
+        bare = self._bare and "://" not in text
         try:
             parts = urlsplit(f"//{text}" if bare else text)
             schemes = {""} if bare else {"http", "https"}
@@ -263,3 +261,13 @@ class Url:
         if not isinstance(value, str):
             raise TypeError(self.expected)
         return self.parse(value)
+
+
+def _is_token(text: str) -> bool:
+    """Tell whether a text can be the name of an HTTP header."""
+    return text != "" and all((each.isascii() and each.isalnum()) or each in _TOKEN_MARKS for each in text)
+
+
+def _is_field_value(text: str) -> bool:
+    """Tell whether a text can be the value of an HTTP header: printable ASCII and tabs."""
+    return text.isascii() and text.replace("\t", " ").isprintable()

@@ -3,11 +3,12 @@
 import importlib.util
 import sys
 from collections.abc import Callable, Sequence
-from importlib.abc import Loader, MetaPathFinder
-from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import TYPE_CHECKING
 
-from typing_extensions import override
+if TYPE_CHECKING:
+    from importlib.abc import Loader
+    from importlib.machinery import ModuleSpec
 
 
 def when_imported(name: str, run: Callable[[], None]) -> Callable[[], None]:
@@ -26,8 +27,11 @@ def when_imported(name: str, run: Callable[[], None]) -> Callable[[], None]:
     return finder.withdraw
 
 
-class _Finder(MetaPathFinder):
-    """Finds its one module by asking the other finders, and wraps the loader."""
+class _Finder:
+    """Finds its one module by asking the other finders, and wraps the loader.
+
+    No heir of importlib's abstract classes, which bring tempfile, shutil and archives.
+    """
 
     def __init__(self, name: str, run: Callable[[], None]) -> None:
         self._name = name
@@ -38,32 +42,32 @@ class _Finder(MetaPathFinder):
         if self in sys.meta_path:
             sys.meta_path.remove(self)
 
-    @override
     def find_spec(
-        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+        self, fullname: str, _path: Sequence[str] | None, _target: ModuleType | None = None
+    ) -> "ModuleSpec | None":
+        """Find the module, as each member of `sys.meta_path` does; None if it is another."""
         if fullname != self._name:
             return None
         self.withdraw()
         spec = importlib.util.find_spec(fullname)
         if spec is not None and spec.loader is not None:
-            spec.loader = _Loader(spec.loader, self._run)
+            spec.loader = _Loader(spec.loader, self._run)  # pyright: ignore[reportAttributeAccessIssue] no heir, see above
         return spec
 
 
-class _Loader(Loader):
+class _Loader:
     """Loads by another loader, then runs a function."""
 
-    def __init__(self, loader: Loader, run: Callable[[], None]) -> None:
+    def __init__(self, loader: "Loader", run: Callable[[], None]) -> None:
         self._loader = loader
         self._run = run
 
-    @override
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+    def create_module(self, spec: "ModuleSpec") -> ModuleType | None:
+        """Make the module that is to be filled; None: an ordinary one."""
         return self._loader.create_module(spec)
 
-    @override
     def exec_module(self, module: ModuleType) -> None:
+        """Fill the module, then run the function."""
         if module.__spec__ is not None:
             module.__spec__.loader = self._loader
         module.__loader__ = self._loader

@@ -10,11 +10,11 @@ import socket
 import sys
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
+from instrumentation import installed
 from instrumentation.settings import Settings
 
 _CGROUP = re.compile(r"[/:-]([0-9a-f]{64})(?:\.scope)?$", re.MULTILINE)
@@ -81,10 +81,7 @@ def instance_id() -> str:
 @cache
 def distribution_version(name: str) -> str | None:
     """Return the version of the installed distribution of that name, None if there is none."""
-    try:
-        return version(name)
-    except (PackageNotFoundError, ValueError):
-        return None
+    return installed.version(name)
 
 
 def _process_name() -> str:

@@ -81,9 +81,7 @@ def translate(snapshot: Iterable[Family]) -> list[PrometheusFamily]:
     """Translate each family; of two that get one name the first stands, because a scrape with both is invalid."""
     translated: dict[str, PrometheusFamily] = {}
     for family in snapshot:
-        name = metric_name(family.name, family.kind, family.unit).removesuffix(
-            "_total" if family.kind == "counter" else ""
-        )
+        name = family_name(family)
         if name not in translated:
             unit = unit_name(family.unit)
             unit = unit if unit and name.endswith(f"_{unit}") else ""
@@ -91,6 +89,11 @@ def translate(snapshot: Iterable[Family]) -> list[PrometheusFamily]:
             points = _distinct(kind, family.points)
             translated[name] = PrometheusFamily(name, _TYPES[kind], unit, family.description, kind, points)
     return list(translated.values())
+
+
+def family_name(family: Family) -> str:
+    """Return the Prometheus name of a family; for a counter without `_total`."""
+    return metric_name(family.name, family.kind, family.unit).removesuffix("_total" if family.kind == "counter" else "")
 
 
 def _distinct(kind: Kind, points: Sequence[Point]) -> Sequence[Point]:

@@ -3,14 +3,12 @@
 A socket's own timeout bounds each call alone: a peer that sends a byte a second would hold the caller for ever.
 """
 
-import io
 import socket
 import time
-from typing import BinaryIO, cast
 
 
 class DeadlineSocket:
-    """The part of a socket that `http.client` uses, each call with the time that is left of the deadline.
+    """The part of a socket that an exchange uses, each call with the time that is left of the deadline.
 
     Attributes:
         deadline: `time.monotonic()` value; to be set before each exchange.
@@ -36,10 +34,6 @@ class DeadlineSocket:
         self.answered = self.answered or count > 0
         return count
 
-    def makefile(self, _mode: str) -> BinaryIO:
-        """Return a buffered reader that keeps to the deadline."""
-        return cast("BinaryIO", io.BufferedReader(_Reader(self)))
-
     def interrupt(self) -> None:
         """Make a call under way in another thread return at once."""
         try:
@@ -50,17 +44,6 @@ class DeadlineSocket:
     def close(self) -> None:
         """Close the file descriptor; says nothing to the peer beyond that, which is what a forked child needs."""
         self._raw.close()
-
-
-class _Reader(io.RawIOBase):
-    def __init__(self, source: DeadlineSocket) -> None:
-        self._source = source
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview, /) -> int:  # pyright: ignore[reportIncompatibleMethodOverride] Buffer is 3.12's
-        return self._source.recv_into(buffer)
 
 
 def left_seconds(deadline: float) -> float:

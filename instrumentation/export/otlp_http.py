@@ -1,24 +1,27 @@
 """Send export requests by OTLP/HTTP, protobuf, over one keep-alive connection.
 
-HTTP/1.1 of the standard library: an export costs a third of what it does with requests or urllib3. Proxy variables are
-not read and redirects are not followed, as the endpoint is meant to be the receiver.
+Proxy variables are not read and redirects are not followed, as the endpoint is meant to be the receiver.
 """
 
-import gzip
+import importlib
 import os
-import ssl
 import time
-from http.client import HTTPConnection, HTTPException, HTTPResponse
-from pathlib import Path
+import zlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from instrumentation.export.deadline_socket import DeadlineSocket, connect, left_seconds, wire_name
+from instrumentation.export.deadline_socket import DeadlineSocket, connect, left_seconds
+from instrumentation.export.http_exchange import Answer, BadAnswerError, Exchange
 from instrumentation.export.retry import judge
 from instrumentation.settings import SignalSettings
 from instrumentation.signals.delivery import Outcome, Verdict
 
-MAX_RESPONSE_BYTES = 64 * 1024
-"""Most bytes read of an answer; after a longer one the connection is closed."""
+if TYPE_CHECKING:
+    from instrumentation.export.tls import Tls
+
+_GZIP_WINDOW = 31  # zlib's word for gzip's head and tail around its 15 bits
+_OWN_HEADERS = frozenset(("content-type", "content-encoding", "content-length", "transfer-encoding"))
 
 
 class OtlpHttpExporter:
@@ -31,20 +34,21 @@ class OtlpHttpExporter:
 
     def __init__(self, settings: SignalSettings, version: str) -> None:
         url = urlsplit(settings.endpoint)
-        self._settings = settings
-        self._secure = url.scheme == "https"
+        self._compresses = settings.compression == "gzip"
         self._host = url.hostname or "localhost"
-        self._port = url.port or (443 if self._secure else 80)
-        self._target = (url.path or "/") + (f"?{url.query}" if url.query else "")
-        self._headers = {
+        self._port = url.port or (443 if url.scheme == "https" else 80)
+        self._tls: Tls | None = None
+        if url.scheme == "https":
+            # Imported now: where the flusher imports, a child forked meanwhile waits for the import for ever.
+            self._tls = importlib.import_module("instrumentation.export.tls").Tls(settings, self._host)
+        target = (url.path or "/") + (f"?{url.query}" if url.query else "")
+        headers = {
+            "Host": url.netloc.rpartition("@")[2],
+            "Accept-Encoding": "identity",
             "User-Agent": f"OTel-OTLP-Exporter-Python/{version} clew/{version}",
-            **settings.headers,
-            "Content-Type": "application/x-protobuf",
         }
-        if settings.compression == "gzip":
-            self._headers["Content-Encoding"] = "gzip"
-        self._tls: ssl.SSLContext | None = None
-        self._connection: HTTPConnection | None = None
+        self._head = _head(target, headers, settings)
+        self._exchange: Exchange | None = None
         self._socket: DeadlineSocket | None = None
         self._pid = os.getpid()
         self._busy = False
@@ -52,8 +56,8 @@ class OtlpHttpExporter:
     def export(self, body: bytes, deadline: float) -> Outcome:
         """Send one request. Give up at `deadline`, a `time.monotonic()` value that bounds the attempt as a whole."""
         self._forget_parent()
-        if self._settings.compression == "gzip":
-            body = gzip.compress(body, 6)
+        if self._compresses:
+            body = zlib.compress(body, 6, _GZIP_WINDOW)
         started = time.monotonic()
         self._busy = True
         try:
@@ -61,7 +65,7 @@ class OtlpHttpExporter:
         except TimeoutError:
             self._disconnect()
             return Outcome(Verdict.RETRYABLE, reason=f"no answer within {time.monotonic() - started:.1f} s{self._at()}")
-        except (OSError, HTTPException) as error:
+        except (OSError, BadAnswerError) as error:
             self._disconnect()
             refused = isinstance(error, ConnectionRefusedError)
             return Outcome(Verdict.RETRYABLE, reason=f"{type(error).__name__}: {error}{self._at()}", refused=refused)
@@ -87,66 +91,59 @@ class OtlpHttpExporter:
             self._disconnect()
 
     def _send(self, body: bytes, deadline: float) -> Outcome:
-        reused = self._connection is not None
+        reused = self._exchange is not None
         try:
-            return self._exchange(body, deadline)
+            return self._sent(body, deadline)
         except TimeoutError:
             raise
-        except (OSError, HTTPException):
+        except (OSError, BadAnswerError):
             # A receiver may close a kept-alive connection at any time: that is no failure of this request.
             if not reused or (self._socket and self._socket.answered):
                 raise
             self._disconnect()
-            return self._exchange(body, deadline)
+            return self._sent(body, deadline)
 
-    def _exchange(self, body: bytes, deadline: float) -> Outcome:
-        connection, wire = self._connected(deadline)
+    def _sent(self, body: bytes, deadline: float) -> Outcome:
+        exchange, wire = self._connected(deadline)
         wire.deadline, wire.answered = deadline, False
-        connection.request("POST", self._target, body, self._headers)
-        response = connection.getresponse()
-        answer = response.read(MAX_RESPONSE_BYTES)
-        if response.will_close or not self._exhausted(response):
+        answer = exchange.request(self._head, body)
+        if not answer.is_whole:
             self._disconnect()
-        return judge(response.status, _inflated(response, answer), response.getheader("Retry-After"))
+        return judge(answer.status, _readable(answer), answer.headers.get("retry-after"))
 
-    def _exhausted(self, response: HTTPResponse) -> bool:
-        return response.isclosed() or response.read(1) == b""
-
-    def _connected(self, deadline: float) -> tuple[HTTPConnection, DeadlineSocket]:
-        if self._connection and self._socket:
-            return self._connection, self._socket
+    def _connected(self, deadline: float) -> tuple[Exchange, DeadlineSocket]:
+        if self._exchange and self._socket:
+            return self._exchange, self._socket
         raw = connect(self._host, self._port, deadline)
-        if self._secure:
+        if self._tls is not None:
             try:
                 raw.settimeout(left_seconds(deadline))
-                raw = self._tls_context().wrap_socket(raw, server_hostname=wire_name(self._host))
+                raw = self._tls.wrap(raw)
             except BaseException:
                 raw.close()
                 raise
         self._socket = DeadlineSocket(raw, deadline)
-        self._connection = HTTPConnection(self._host, self._port)
-        self._connection.auto_open = 0
-        self._connection.sock = self._socket
-        return self._connection, self._socket
-
-    def _tls_context(self) -> ssl.SSLContext:
-        if self._tls is None:
-            settings = self._settings
-            for path in (settings.certificate, settings.client_certificate, settings.client_key):
-                if path:
-                    Path(path).open("rb").close()  # ssl does not say which file it cannot read
-            context = ssl.create_default_context(cafile=settings.certificate)
-            if settings.client_certificate:
-                context.load_cert_chain(settings.client_certificate, settings.client_key)
-            self._tls = context
-        return self._tls
+        self._exchange = Exchange(self._socket)
+        return self._exchange, self._socket
 
     def _disconnect(self) -> None:
-        connection, self._connection, self._socket = self._connection, None, None
-        if connection:
-            connection.close()
+        wire, self._exchange, self._socket = self._socket, None, None
+        if wire:
+            wire.close()
 
 
-def _inflated(response: HTTPResponse, answer: bytes) -> bytes:
+def _head(target: str, defaults: Mapping[str, str], settings: SignalSettings) -> bytes:
+    """Write the request line and header fields; the configured ones go before the defaults, but not before our own."""
+    configured = {name.lower(): value for name, value in settings.headers.items()}
+    headers = {name: value for name, value in defaults.items() if name.lower() not in configured}
+    headers.update((name, value) for name, value in settings.headers.items() if name.lower() not in _OWN_HEADERS)
+    headers["Content-Type"] = "application/x-protobuf"
+    if settings.compression == "gzip":
+        headers["Content-Encoding"] = "gzip"
+    lines = [f"POST {target} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items()), ""]
+    return "\r\n".join(lines).encode("ascii")
+
+
+def _readable(answer: Answer) -> bytes:
     """Return the answer's body; nothing if it is compressed, which was not asked for."""
-    return b"" if response.getheader("Content-Encoding", "identity") != "identity" else answer
+    return b"" if answer.headers.get("content-encoding", "identity") != "identity" else answer.body

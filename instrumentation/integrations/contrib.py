@@ -4,12 +4,15 @@ They use the global providers, so their spans join the trace and their metrics r
 integration of its own, the kit's is used and theirs is not.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from functools import partial
-from importlib.metadata import Distribution, EntryPoint, PackageNotFoundError, distribution, entry_points
+from importlib import import_module
+from itertools import takewhile
+from operator import attrgetter
 from typing import Any, Protocol
 
 from instrumentation.guard import Guard
+from instrumentation.installed import Distribution, EntryPoint, distribution, distributions, normalised
 
 GROUP = "opentelemetry_instrumentor"
 OURS = {
@@ -75,16 +78,13 @@ class Contrib:
         """Activate each instrumentation now if its library is imported, else as soon as it is."""
         if ALL in self._disabled:
             return
-        for entry_point in _distinct(entry_points(group=GROUP)):
-            if not self._is_wanted(normalised(entry_point.name)):
-                continue
-            try:
-                wanted = list(self._modules(entry_point))
-            except Exception as error:
-                self._failed(entry_point.name, error)
-                continue
-            for module, run in wanted:
-                self._undos.append(when_imported(module, run))
+        for announcing in distributions():
+            entry_points = announcing.entry_points(GROUP)
+            for entry_point in entry_points:
+                if self._is_wanted(normalised(entry_point.name)):
+                    run = partial(self._activate, entry_point)
+                    for module in _instrumented_modules(entry_point, is_alone=len(entry_points) == 1):
+                        self._undos.append(when_imported(module, run))
 
     def undo(self) -> None:
         """Deactivate what was activated."""
@@ -94,24 +94,15 @@ class Contrib:
     def _is_wanted(self, name: str) -> bool:
         return name not in self._disabled and OURS.get(name) not in self._kit
 
-    def _modules(self, entry_point: EntryPoint) -> Iterator[tuple[str, Callable[[], None]]]:
-        """Yield the modules that show that the library is used, and what is to be done then; none if it is missing."""
-        # Imported here: it belongs to the instrumentations, and a service without any does not have it.
-        from opentelemetry.instrumentation import dependencies  # noqa: PLC0415
-
-        if entry_point.dist is None:
-            return
-        conflict = dependencies.get_dist_dependency_conflicts(entry_point.dist)
-        run = partial(self._activate, entry_point) if conflict is None else partial(self._skip, entry_point, conflict)
-        for module in _instrumented_modules(entry_point.dist, entry_point.name):
-            yield module, run
-
-    def _skip(self, entry_point: EntryPoint, conflict: object) -> None:
-        self._warn(f"contrib {entry_point.name}", f"instrumentation of {entry_point.name} is off: {conflict}")
-
     def _activate(self, entry_point: EntryPoint) -> None:
+        """Activate an instrumentation whose library has just been imported, if it is for this version of it."""
         try:
-            instrumentor: Instrumentor = entry_point.load()()
+            conflict = _conflict(entry_point.distribution)
+            if conflict is not None:
+                text = f"instrumentation of {entry_point.name} is off: {conflict}"
+                self._warn(f"contrib {entry_point.name}", text)
+                return
+            instrumentor = _instrumentor(entry_point.value)
             if instrumentor.is_instrumented_by_opentelemetry:
                 return
             instrumentor.instrument(skip_dep_check=True)
@@ -131,37 +122,39 @@ class Contrib:
         self._guard.failures += 1
 
 
-def normalised(name: str) -> str:
-    """Return a name as it is compared: in lower case, with underscores."""
-    return name.strip().lower().replace("-", "_")
+def _conflict(package: Distribution) -> object:
+    """Return why an instrumentation does not go with the library that is installed; None if it does."""
+    # Imported here: a service without contrib's instrumentations does not have the one, and neither is quick to import.
+    from importlib import metadata  # noqa: PLC0415
+
+    from opentelemetry.instrumentation import dependencies  # noqa: PLC0415
+
+    return dependencies.get_dist_dependency_conflicts(metadata.distribution(package.name))
 
 
-def _distinct(found: Iterable[EntryPoint]) -> Iterable[EntryPoint]:
-    """Leave out doubles: an editable installation may be listed twice."""
-    return {(entry_point.name, entry_point.value): entry_point for entry_point in found}.values()
+def _instrumentor(value: str) -> Instrumentor:
+    """Import and make what an entry point names as `module:attribute`."""
+    module, _, attribute = value.partition("[")[0].partition(":")
+    return attrgetter(attribute.strip())(import_module(module.strip()))()
 
 
-def _instrumented_modules(package: Distribution, name: str) -> Iterator[str]:
-    from packaging.requirements import Requirement  # noqa: PLC0415  # as above
-
-    requirements = [Requirement(line) for line in package.requires or ()]
-    found = [each.name for each in requirements if each.marker is not None and "instruments" in str(each.marker)]
-    if len(package.entry_points.select(group=GROUP)) > 1:
+def _instrumented_modules(entry_point: EntryPoint, *, is_alone: bool) -> list[str]:
+    """Return the modules that show that the library is used; none if it is not installed."""
+    requirements = [line.partition(";") for line in entry_point.distribution.fields("Requires-Dist")]
+    found = [_name(requirement) for requirement, _, marker in requirements if "instruments" in marker]
+    if not is_alone:
         # One of several instrumentations of a package, such as httpx2 beside httpx, is for the library of its name.
-        found = [library for library in found if normalised(library) == normalised(name)] or found
-    for library in found:
-        yield from _top_level(library)
+        found = [library for library in found if normalised(library) == normalised(entry_point.name)] or found
+    return [module for library in found for module in _top_level(library)]
 
 
-def _top_level(name: str) -> Iterator[str]:
+def _name(requirement: str) -> str:
+    """Return the name that a requirement begins with, such as `redis` of `redis>=2.6`."""
+    return "".join(takewhile(lambda character: character.isalnum() or character in "-_.", requirement.strip()))
+
+
+def _top_level(name: str) -> list[str]:
     """Return the packages that a distribution brings; none if it is not installed."""
-    try:
-        found = distribution(name)
-    except PackageNotFoundError:
-        return
-    listed = found.read_text("top_level.txt")
-    if listed:
-        names = set(listed.split())
-    else:
-        names = {file.parts[0].removesuffix(".py") for file in found.files or () if file.suffix == ".py"}
-    yield from sorted(name for name in names if name.isidentifier() and not name.startswith("_"))
+    found = distribution(name)
+    names = set(found.packages()) if found else set[str]()
+    return sorted(name for name in names if name.isidentifier() and not name.startswith("_"))

@@ -3,13 +3,16 @@
 No convention exists: the names follow `nodejs.eventloop.delay` in shape.
 """
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from contextvars import Context
+from typing import TYPE_CHECKING
 
 from instrumentation import semconv
 from instrumentation.encode.family import Scalar
 from instrumentation.signals.metric import MetricStore
+
+if TYPE_CHECKING:
+    import asyncio
 
 Values = Iterable[tuple[float, Mapping[str, Scalar]]]
 
@@ -39,7 +42,7 @@ class LoopMonitor:
         self._sums = [0.0, 0.0]
         self._counts = [0, 0]
 
-    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+    def start(self, loop: "asyncio.AbstractEventLoop") -> None:
         """Watch this loop; call it in the loop's thread. Does nothing while another running loop is watched."""
         if self._loop is not None and self._loop.is_running():
             return
@@ -74,14 +77,18 @@ class LoopMonitor:
     def task_count(self) -> Values:
         """Return the loop's unfinished tasks."""
         loop = self._loop
-        return [] if loop is None or not loop.is_running() else [(len(asyncio.all_tasks(loop)), {})]
+        if loop is None or not loop.is_running():
+            return []
+        import asyncio  # noqa: PLC0415 who runs a loop has it; a service without one should not pay for it
 
-    def _arm(self, loop: asyncio.AbstractEventLoop) -> None:
+        return [(len(asyncio.all_tasks(loop)), {})]
+
+    def _arm(self, loop: "asyncio.AbstractEventLoop") -> None:
         self._due = loop.time() + PERIOD_SECONDS
         # An empty context: a timer started during a request would keep that request's span alive for ever.
         self._timer = loop.call_at(self._due, self._tick, loop, context=Context())
 
-    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _tick(self, loop: "asyncio.AbstractEventLoop") -> None:
         if loop is not self._loop:
             return
         now = loop.time()

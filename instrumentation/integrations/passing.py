@@ -1,6 +1,6 @@
 """Web applications while the SDK is disabled: what the caller sent is there for outgoing calls, and nothing else."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 from opentelemetry import context as otel_context
 
@@ -60,8 +60,3 @@ def _joined(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
             text = value.decode("latin-1")
             found[name] = f"{found[name]},{text}" if name in found else text
     return found
-
-
-def passes(propagators: Collection[str]) -> bool:
-    """Tell whether these propagators are those that the kit has itself."""
-    return {"tracecontext", "baggage"} <= set(propagators)

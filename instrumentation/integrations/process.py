@@ -4,13 +4,13 @@ Read when a snapshot is taken: no thread of its own. Source of the names:
 https://opentelemetry.io/docs/specs/semconv/system/process-metrics/ (development).
 """
 
-import asyncio
 import os
 import resource
 import sys
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from instrumentation import semconv
 from instrumentation.encode.family import Scalar
@@ -18,6 +18,9 @@ from instrumentation.integrations.container import ContainerMetrics
 from instrumentation.integrations.event_loop import LoopMonitor
 from instrumentation.integrations.garbage import GarbageMetrics
 from instrumentation.signals.metric import MetricStore, Observable, ObservableKind
+
+if TYPE_CHECKING:
+    import asyncio
 
 Values = Iterable[tuple[float, Mapping[str, Scalar]]]
 
@@ -73,10 +76,11 @@ class ProcessMetrics:
         instrument = store.observable(name, kind=kind, unit=unit, description=text, callback=read)
         self._registered.append((instrument, read))
 
-    def start_loop_monitor(self, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        """Watch this loop, by default the running one; call it in the loop's thread, as often as convenient."""
-        if self.monitor is not None:
-            self.monitor.start(loop or asyncio.get_running_loop())
+    def start_loop_monitor(self, loop: "asyncio.AbstractEventLoop | None" = None) -> None:
+        """Watch this loop, by default the running one, if one is running here; as often as convenient."""
+        loop = loop or _running_loop()
+        if self.monitor is not None and loop is not None:
+            self.monitor.start(loop)
 
     def forget_parent(self) -> None:
         """Let go of the event loop in a forked child, which does not run it."""
@@ -100,11 +104,18 @@ def register(store: MetricStore, loop_monitor: bool = True) -> ProcessMetrics:
     _observe_process(store, handle)
     if handle.monitor is not None:
         _observe_loop(store, handle, handle.monitor)
-        try:
-            handle.start_loop_monitor()
-        except RuntimeError:
-            return handle  # no loop is running yet
+        handle.start_loop_monitor()
     return handle
+
+
+def _running_loop() -> "asyncio.AbstractEventLoop | None":
+    """Return the loop that runs in this thread; asyncio is not imported to be told that there is none."""
+    find: Callable[[], asyncio.AbstractEventLoop] | None
+    find = getattr(sys.modules.get("asyncio.events"), "get_running_loop", None)
+    try:
+        return None if find is None else find()
+    except RuntimeError:
+        return None
 
 
 def _observe_process(store: MetricStore, handle: ProcessMetrics) -> None:

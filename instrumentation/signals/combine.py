@@ -11,7 +11,6 @@ Of several exemplars for one bucket the newest stands. A summary's quantiles can
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import fmean
 
 from instrumentation import semconv
 from instrumentation.encode.family import Exemplar, Family, HistogramPoint, NumberPoint, Point, SummaryPoint
@@ -19,7 +18,11 @@ from instrumentation.signals.metric import MAX_SERIES, OVERFLOW
 from instrumentation.signals.series import SeriesKey, series_key
 
 LARGEST, SUM, MEAN = "the largest of the living workers", "the sum of the living workers", "the mean of the workers"
-_COMBINED: Mapping[str, Callable[[Sequence[float]], float]] = {LARGEST: max, SUM: sum, MEAN: fmean}
+_COMBINED: Mapping[str, Callable[[Sequence[float]], float]] = {
+    LARGEST: max,
+    SUM: sum,
+    MEAN: lambda values: sum(values) / len(values),
+}
 GAUGES: Mapping[str, str] = {
     semconv.ASYNCIO_EVENTLOOP_DELAY_MEAN: MEAN,
     # prometheus_client's own, which knows no up-down counters

@@ -6,7 +6,6 @@ One provider is installed for good, because the API lets the global be set once;
 import math
 import os
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from threading import Lock
 from typing import Generic, Protocol, TypeVar, cast
 
@@ -29,17 +28,6 @@ class StoreRef(Protocol):
     """Holds the store that metrics go to now; None: nowhere."""
 
     store: MetricStore | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Definition:
-    """What an instrument was asked for, by whom."""
-
-    name: str
-    unit: str
-    description: str
-    scope: str
-    scope_version: str
 
 
 class _Bound(Generic[InstrumentT]):

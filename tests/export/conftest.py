@@ -17,6 +17,11 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 
+from instrumentation.signals.metric import MetricStore
+
+OPENMETRICS = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;version=0.0.4;q=0.3,*/*;q=0.1"
+TRACE, SPAN = bytes(range(16)), bytes(range(8))
+
 
 class Receiver:
     """Answers with `answers` in turn, then with 200: (status, headers, body), or a callable on the handler."""
@@ -197,6 +202,14 @@ class GrpcReceiver:
 
 def names(request):
     return [span.name for rs in request.resource_spans for ss in rs.scope_spans for span in ss.spans]
+
+
+@pytest.fixture
+def store():
+    """A metric store with one counter."""
+    store = MetricStore()
+    store.counter("ours", description="Ours.").cell({"a": "b"}).add(3, TRACE, SPAN)
+    return store
 
 
 @pytest.fixture

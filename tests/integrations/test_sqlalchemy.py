@@ -5,6 +5,7 @@ import contextlib
 import secrets
 
 import pytest
+from opentelemetry.instrumentation._semconv import _OpenTelemetrySemanticConventionStability
 from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor
 from opentelemetry.sdk.trace import TracerProvider as SdkTracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
@@ -218,6 +219,7 @@ async def test_engines_made_before_and_after_are_observed_until_undo(kit, parent
 async def test_it_says_what_the_contrib_instrumentor_says(kit, execute, parent, plain, monkeypatch):
     """Where names agree, spans have the values of opentelemetry-instrumentation-sqlalchemy, made side by side."""
     monkeypatch.setenv("OTEL_SEMCONV_STABILITY_OPT_IN", "database")
+    monkeypatch.setattr(_OpenTelemetrySemanticConventionStability, "_initialized", False)  # by an earlier test
     monkeypatch.setattr(integration, "_DRIVERS", "none")  # it would be silenced as a driver's is
     exporter = InMemorySpanExporter()
     provider = SdkTracerProvider()

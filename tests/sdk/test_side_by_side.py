@@ -66,8 +66,6 @@ TABLE = {
     "*thread_pool.queue.length* · only kit": "calls that wait for a thread",
     "*clew.metric.overflowed · only kit": "the SDK adds up beyond its limit in silence",
     "*otel.sdk.* · only kit": "the ledger of what was delivered and lost",
-    "*process_* · only kit": "prometheus_client's own collectors are pushed too",
-    "*python_* · only kit": "likewise",
     # Logs
     "log GET * · only kit": "the access line",
     "log HTTP Request: * · only kit": "the kit takes INFO too; no query here either",

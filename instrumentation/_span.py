@@ -1,9 +1,5 @@
-"""What a service calls besides `instrument`."""
+"""`span`, which services call."""
 
-import sys
-from typing import Any
-
-import structlog
 from opentelemetry.util.types import AttributeValue
 
 from instrumentation._providers import TRACERS
@@ -23,12 +19,3 @@ def span(name: str, /, **attributes: AttributeValue) -> ActiveSpan:
         attributes: Of the span.
     """
     return _TRACER.start_as_current_span(name, attributes=attributes or None)
-
-
-def get_logger(name: str | None = None) -> Any:
-    """Return a structlog logger whose every event carries trace, span and request id.
-
-    Args:
-        name: Default: the calling module's `__name__`.
-    """
-    return structlog.get_logger(name or sys._getframe(1).f_globals.get("__name__", "root"))  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] as logging does
