@@ -12,6 +12,11 @@ from mixin.promql import equal, present, rate, share, total
 PERIOD_DAYS = 30
 """What the error budget is counted over. Prometheus must keep that much."""
 
+AVAILABILITY = 0.999
+"""Share of events without error, wherever that is promised."""
+IN_TIME = 0.99
+"""Share of events within a time, wherever that is promised."""
+
 
 @dataclass(frozen=True, slots=True)
 class Slo:
@@ -54,13 +59,13 @@ def _pair(
     name: str, title: str, service: str, metric: Metric, attributes: Mapping[str, str], within_seconds: float
 ) -> tuple[Slo, Slo]:
     return (
-        Slo(f"{name}-availability", f"{title}: without error", service, metric, 0.999, attributes),
+        Slo(f"{name}-availability", f"{title}: without error", service, metric, AVAILABILITY, attributes),
         Slo(
             f"{name}-latency",
             f"{title}: within {within_seconds:g} s",
             service,
             metric,
-            0.99,
+            IN_TIME,
             attributes,
             within_seconds,
         ),

@@ -2,8 +2,10 @@
 
 from mixin import infrastructure as of
 from mixin import names
+from mixin.burn_rate import FAST
 from mixin.promql import any_of, differs, equal, highest, increase, present, rate, select, share, total
 from mixin.rule import Alert, Group
+from mixin.slo import AVAILABILITY
 
 SERVICE = f"{{{{ $labels.{names.SERVICE} }}}}"
 
@@ -160,7 +162,7 @@ _PART = f"{highest(names.TARGET_WEIGHT.name, *_BY_VERSION)} > 0 <= 0.5"
 
 CANARY_BURNS = Alert(
     "CanaryBurns",
-    f"(({_FAILED_OF_VERSION}) > 14.4 * 0.001 and on ({', '.join(_BY_VERSION)}) {_PART})"
+    f"(({_FAILED_OF_VERSION}) > {FAST[0].factor:g} * {1 - AVAILABILITY:.6g} and on ({', '.join(_BY_VERSION)}) {_PART})"
     f" > on ({names.TARGET}) group_left () 2 * min by ({names.TARGET}) ({_FAILED_OF_VERSION})",
     "1m",
     "page",

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from stack.reader import Reader
 
 LOAD_RATE = 5.0
+CANARY = "99.0.0"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -97,7 +98,10 @@ def stack_databases() -> Iterator[Postgres | None]:
 def stack_shop(
     stack: Backends, stack_databases: Postgres | None, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Shop]:
-    """The shop, which sends to the stack; it has no load yet, and only customers named `declined...` are declined."""
+    """The shop, which sends to the stack; it has no load yet, and only customers named `declined...` are declined.
+
+    One replica of inventory is a canary, of version CANARY; it gets no calls yet.
+    """
     from shop.ports import LOOPBACK, free_ports  # noqa: PLC0415 as above
     from shop.runner import OWNERS, Plan, Shop  # noqa: PLC0415
 
@@ -116,6 +120,7 @@ def stack_shop(
         tmp_path_factory.mktemp("stack-shop"),
         console=False,
         replicas=2,
+        canaries={"inventory": CANARY},
         database_urls={service: stack_databases.url(service) for service in OWNERS} if stack_databases else {},
         environment=sending,
         service_environment=environment,

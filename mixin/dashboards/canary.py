@@ -2,8 +2,10 @@
 
 from mixin import link, names, searches
 from mixin.board import ANY, Board, Row, Variable
+from mixin.burn_rate import FAST
 from mixin.panel import Column, Query, Steps, logs, stat, table, timeseries, traces
 from mixin.promql import equal, highest, increase, like, present, quantile, rate, select, share, total
+from mixin.slo import AVAILABILITY, IN_TIME
 
 NO_CALLS = "No calls by version in this time range: the gateway chooses versions where DISCOVERY_URL tells them."
 NO_VERDICT = "No version was judged in this time range."
@@ -11,8 +13,12 @@ CHOSEN = (like(names.TARGET, "$target"), like(names.TARGET_VERSION, "$version"))
 OF_VERSION = like(names.VERSION, "$version")
 BY_VERSION = (names.TARGET, names.TARGET_VERSION)
 LEGEND = f"{{{{{names.TARGET}}}}} {{{{{names.TARGET_VERSION}}}}}"
-BUDGET = 0.001
+BUDGET = round(1 - AVAILABILITY, 6)
 """Share of calls that may fail, as the table of SLOs has it."""
+LATE = round(1 - IN_TIME, 6)
+"""Share of calls that may take longer than WITHIN_SECONDS."""
+PAGES = FAST[0].factor
+"""Burn rate from which on somebody is woken."""
 WITHIN_SECONDS = 0.25
 TO_FAILURES = link.traces("Failed traces", searches.OF_VERSION_FAILURES)
 TO_LOGS = link.logs("Log records", searches.OF_VERSION_LOGS)
@@ -67,7 +73,7 @@ GLANCE = Row(
             unit="short",
             width=6,
             decimals=1,
-            steps=Steps(1, 14.4),
+            steps=Steps(1, PAGES),
             empty=NO_CALLS,
             links=[TO_FAILURES],
         ),
@@ -77,8 +83,8 @@ GLANCE = Row(
             names.TARGET_VERSION,
             Column("weight", _WEIGHT, "percentunit"),
             Column("calls a second", _CALLS, "reqps"),
-            Column("failed", _FAILED, "percentunit", Steps(BUDGET, 14.4 * BUDGET)),
-            Column("slower than 250 ms", _SLOW, "percentunit", Steps(0.01, 0.144)),
+            Column("failed", _FAILED, "percentunit", Steps(BUDGET, PAGES * BUDGET)),
+            Column("slower than 250 ms", _SLOW, "percentunit", Steps(LATE, PAGES * LATE)),
             Column("mean", _MEAN, "s"),
             empty=NO_CALLS,
         ),
@@ -111,7 +117,7 @@ SIDE_BY_SIDE = Row(
             Query(_FAILED, LEGEND),
             unit="percentunit",
             empty=NO_CALLS,
-            steps=Steps(BUDGET, 14.4 * BUDGET),
+            steps=Steps(BUDGET, PAGES * BUDGET),
             links=[TO_FAILURES],
         ),
         timeseries(
@@ -128,7 +134,7 @@ SIDE_BY_SIDE = Row(
             Query(_SLOW, LEGEND),
             unit="percentunit",
             empty=NO_CALLS,
-            steps=Steps(0.01, 0.144),
+            steps=Steps(LATE, PAGES * LATE),
         ),
         timeseries(
             "Burn rate",
@@ -136,7 +142,7 @@ SIDE_BY_SIDE = Row(
             Query(f"{_FAILED} / {BUDGET:g}", LEGEND),
             unit="short",
             empty=NO_CALLS,
-            steps=Steps(1, 14.4),
+            steps=Steps(1, PAGES),
             links=[TO_FAILURES],
         ),
     ),

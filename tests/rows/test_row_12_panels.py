@@ -7,11 +7,13 @@ from pathlib import Path
 
 import httpx
 import pytest
+from shop.runner import VERSION
 
 from mixin import infrastructure as of
 from mixin.contract.check import of_backends, recorded
 from mixin.contract.place import dashboards, datasources, places
 from mixin.contract.reading import read
+from stack.fixtures import CANARY
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(400), pytest.mark.xdist_group("stack")]
 
@@ -23,6 +25,7 @@ CHOSEN = {
     "$version": ".*",
     "$instance": ".*",
     "$slo": ".*",
+    "$target": ".*",
     "{${__tags}}": '{service_name=~".+"}',
     "{$__tags}": '{service_name=~".+"}',
 }
@@ -40,7 +43,12 @@ def filled_in(query):
 
 @pytest.fixture(scope="module")
 def busy(stack_load, stack_shop):
-    """The shop under load, in which one request has failed: the gateway waited for orders in vain."""
+    """The shop under load, with a canary that was judged; one request failed: the gateway waited for orders in vain."""
+    headers = {"Authorization": f"Bearer {stack_shop.admin_token}"}
+    with httpx.Client(base_url=stack_shop.doors["gateway"], headers=headers) as door:
+        door.put("/weights/inventory", json={VERSION: 50, CANARY: 50}).raise_for_status()
+        told = {"version": CANARY, "verdict": "promote", "reason": "held"}
+        door.put("/verdicts/inventory", json=told).raise_for_status()
     orders = stack_shop.child("orders")
     with httpx.Client(base_url=stack_shop.gateway_url, timeout=30) as gateway:
         orders.signal(signal.SIGSTOP)
