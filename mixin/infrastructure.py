@@ -2,6 +2,7 @@
 
 UP = "up"
 JOB = "job"
+COLLECTOR = "collector"
 PAGES = "metrics-pages"
 """The job in prometheus.yml that looks at the services' own pages."""
 EXPORTER = "exporter"

@@ -19,7 +19,8 @@ def _grown(name: str, *matchers: str) -> str:
 SILENT = Alert(
     "ServiceSilent",
     f"count by ({names.SERVICE}) (count_over_time({names.MEMORY.name}[15m]))"
-    f" unless on ({names.SERVICE}) count by ({names.SERVICE}) (count_over_time({names.MEMORY.name}[3m]))",
+    f" unless on ({names.SERVICE}) count by ({names.SERVICE}) (count_over_time({names.MEMORY.name}[3m]))"
+    f" unless on () (min_over_time({select(of.UP, equal(of.JOB, of.COLLECTOR))}[3m]) == 0)",
     "1m",
     "page",
     f"{SERVICE} reports nothing any more",
@@ -27,6 +28,9 @@ SILENT = Alert(
     "runtime",
     {"service": SERVICE},
 )
+
+_RECENT_MEMORY = f"min by ({names.SERVICE}, {names.INSTANCE}) (min_over_time({names.MEMORY.name}[3m]))"
+_MEMORY_BEFORE = f"max by ({names.SERVICE}, {names.INSTANCE}) (max_over_time({names.MEMORY.name}[3m] offset 15m))"
 
 NOT_PUBLISHED = Alert(
     "MessagesNotPublished",
@@ -90,9 +94,12 @@ OUTBOX_STALLS = Alert(
     {"service": SERVICE},
 )
 
+_FIRING_OUTBOX_STALLS = select("ALERTS", equal("alertname", OUTBOX_STALLS.name), equal("alertstate", "firing"))
+
 SAGA_STUCK = Alert(
     "SagaStuck",
-    f"{highest(names.SAGA_OLDEST.name, names.SAGA)} > 120",
+    f"{highest(names.SAGA_OLDEST.name, names.SAGA)} > 120"
+    f" unless on () {_FIRING_NOT_PUBLISHED} unless on () {_FIRING_OUTBOX_STALLS}",
     "1m",
     "page",
     f"A saga of {{{{ $labels.{names.SAGA} }}}} does not come to its end",
@@ -187,6 +194,46 @@ CANARY_ROLLED_BACK = Alert(
     {"target": f"{{{{ $labels.{names.TARGET} }}}}"},
 )
 
+RETRY_STORM = Alert(
+    "RetryStorm",
+    share(
+        total(rate(names.RETRY_RESENDS.name, window="5m"), names.SERVICE, names.RETRY),
+        total(rate(names.RETRY_CALLS.name, window="5m"), names.SERVICE, names.RETRY),
+    )
+    + " > 0.5",
+    "2m",
+    "page",
+    f"{SERVICE} tries its calls to {{{{ $labels.{names.RETRY} }}}} again and again",
+    "{{ $value | humanize }} attempts beside the first for each call: what is in trouble gets more load, not less. "
+    "The budget of retries is missing, or far too large.",
+    "patterns",
+    {"service": SERVICE},
+)
+
+MEMORY_GROWS = Alert(
+    "MemoryGrows",
+    f"{_RECENT_MEMORY} > 1.5 * {_MEMORY_BEFORE} and {_RECENT_MEMORY} - {_MEMORY_BEFORE} > {64 * 2**20}",
+    "5m",
+    "ticket",
+    f"An instance of {SERVICE} takes more and more memory",
+    f"{{{{ $value | humanize1024 }}}}B are resident in {{{{ $labels.{names.INSTANCE} }}}}, half as much again as a "
+    "quarter of an hour ago: a leak, or far more work than usual.",
+    "runtime",
+    {"service": SERVICE},
+)
+
+POOL_EXHAUSTED = Alert(
+    "ConnectionPoolExhausted",
+    f"{total(f'min_over_time({names.POOL_PENDING.name}[1m])', names.SERVICE, names.POOL)} > 0",
+    "2m",
+    "page",
+    f"{SERVICE} has no connection to its database left",
+    f"{{{{ $value }}}} requests wait for a connection of {{{{ $labels.{names.POOL} }}}} all the time: the pool is too "
+    "small, or connections are not given back.",
+    "database",
+    {"service": SERVICE},
+)
+
 LOOP_BLOCKED = Alert(
     "EventLoopBlocked",
     f"{highest(names.LOOP_DELAY_MAX.name, names.SERVICE)} > 1",
@@ -252,9 +299,9 @@ BACKEND_DOWN = Alert(
 )
 
 GROUPS = (
-    Group("services", (SILENT, LOOP_BLOCKED)),
+    Group("services", (SILENT, LOOP_BLOCKED, MEMORY_GROWS, POOL_EXHAUSTED)),
     Group("shop", (NOT_PUBLISHED, NOT_SETTLED, CANCELLED)),
-    Group("patterns", (OUTBOX_STALLS, SAGA_STUCK, SETTLES_LATE, PUT_ASIDE, BREAKER_OPEN, RETRIES_SPENT)),
+    Group("patterns", (OUTBOX_STALLS, SAGA_STUCK, SETTLES_LATE, PUT_ASIDE, BREAKER_OPEN, RETRIES_SPENT, RETRY_STORM)),
     Group("canary", (CANARY_BURNS, CANARY_ROLLED_BACK)),
     Group("telemetry", (LOST, QUEUE_FILLS, COLLECTOR_LOSES, BACKEND_DOWN)),
 )

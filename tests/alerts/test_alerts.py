@@ -136,6 +136,14 @@ def of_canary(alert, **labels):
     return ({"alertname": alert, names.TARGET: "inventory", names.TARGET_VERSION: "1.1", **labels},)
 
 
+def resent():
+    return series(names.RETRY_RESENDS.name, **{names.SERVICE: "gateway", names.RETRY: "inventory"})
+
+
+def pending():
+    return series(names.POOL_PENDING.name, **{names.SERVICE: "orders", names.POOL: "sqlite"})
+
+
 def events(bad_budgets):
     """Events of every SLO, so many times as many of them bad as its budget allows."""
     found = {}
@@ -254,6 +262,31 @@ CASES = (
     ),
     Case("a canary was rolled back long ago", {judged("rollback", "slower"): "1x40"}),
     Case(
+        "each call is tried several times",
+        {retried("succeeded"): "0+50x40", resent(): "_x5 0+100x40"},
+        ({"alertname": "RetryStorm", names.SERVICE: "gateway", names.RETRY: "inventory"},),
+    ),
+    Case("retries keep to their budget", {retried("succeeded"): "0+50x40", resent(): "0+10x40"}),
+    Case(
+        "an instance takes more and more memory",
+        {memory("orders"): "100e6+0x15 100e6+20e6x30", memory("payments"): "100e6x50"},
+        ({"alertname": "MemoryGrows", names.SERVICE: "orders", names.INSTANCE: "1"},),
+        30,
+    ),
+    Case("an instance takes more memory once, and little", {memory("orders"): "100e6+0x15 140e6x30"}, (), 30),
+    Case("an instance has just started", {memory("orders"): "_x15 50e6 200e6x30"}, (), 27),
+    Case(
+        "all connections of a pool are taken",
+        {pending(): "0x5 4x40"},
+        ({"alertname": "ConnectionPoolExhausted", names.SERVICE: "orders", names.POOL: "sqlite"},),
+    ),
+    Case("requests wait for a connection now and then", {pending(): "0 3 0 1 0 5 0 0 2 0 1 0 0 3 0 1 0 1 0 1 0 0"}),
+    Case(
+        "sagas hang because their messages wait: told once",
+        {saga(): "10+60x40", outbox("orders"): "0+60x40"},
+        ({"alertname": "OutboxStalls", names.SERVICE: "orders"},),
+    ),
+    Case(
         "the event loop is blocked",
         {delay("orders"): "2x40"},
         ({"alertname": "EventLoopBlocked", names.SERVICE: "orders"},),
@@ -294,6 +327,16 @@ CASES = (
         "backends are up; a service's page is not",
         {series("up", job="loki", instance="a"): "1x40", series("up", job="metrics-pages", instance="c"): "0x40"},
     ),
+    Case(
+        "the Collector is down: told once, though nothing is heard of any service",
+        {
+            series("up", job="collector", instance="b"): "1x5 0x40",
+            memory("orders"): "1x5 _x40",
+            memory("payments"): "1x5 _x40",
+        },
+        ({"alertname": "BackendDown", "job": "collector"},),
+        12,
+    ),
 )
 
 TOLD_APART_BY = (
@@ -310,6 +353,8 @@ TOLD_APART_BY = (
     names.TARGET,
     names.TARGET_VERSION,
     names.CANARY_REASON,
+    names.INSTANCE,
+    names.POOL,
 )
 
 

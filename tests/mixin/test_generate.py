@@ -60,6 +60,7 @@ def divided(expression):
 
 
 WINDOWS = {
+    "1m": "4s",
     "3m": "4s",
     "5m": "5s",
     "10m": "10s",
