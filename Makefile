@@ -13,7 +13,7 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow broker-test stack-test k8s-test up compose-test faults soak bench bench-console check format lock generate \
+.PHONY: help install demo test test-slow broker-test stack-test k8s-test scenarios up compose-test faults soak bench bench-console check format lock generate \
 	screenshots clean
 
 help:  ## Show the targets
@@ -68,6 +68,10 @@ stack-test: install  ## Run the shop on Prometheus, Loki and the Collector, whic
 k8s-test: install  ## Have a Kubernetes API server judge kubernetes/; it is built first (a quarter of an hour, once)
 	@$(BIN)/python -m stack build kube-apiserver kubectl controller-gen
 	@$(BIN)/python -m pytest -m "kubernetes or not slow" tests/kubernetes $(PYTEST_ARGS)
+
+scenarios: install  ## Give the shop each fault of docs/scenarios.md, and see which alerts fire and when (PYTEST_ARGS="-k broker" for one)
+	@$(BIN)/python -m stack build
+	@$(BIN)/python -m pytest -m "scenarios or stack" --scenario-table docs/scenarios.md tests/scenarios $(PYTEST_ARGS)
 
 up: install  ## Run the shop with the whole stack in containers
 	@docker compose up --detach --build --wait

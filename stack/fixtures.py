@@ -40,8 +40,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests whose mark `-m` does not ask for: they need backends, Docker, or an API server."""
-    needing = ("stack", "compose", "kubernetes")
+    """Leave out the tests whose mark `-m` does not ask for: they need backends, Docker, an API server, or much time."""
+    needing = ("stack", "compose", "kubernetes", "scenarios")
     not_asked_for = [name for name in needing if name not in config.getoption("markexpr")]
     left_out = [item for item in items if any(map(item.get_closest_marker, not_asked_for))]
     if left_out:

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 _LEASH = Path(__file__).with_name("leash.py")
@@ -91,6 +91,11 @@ class Child:
             lines = log.read().decode(errors="replace").splitlines()[-TAIL_LINES:]
             return "\n".join([f"  {self.log_path}:", *(f"    {line}" for line in lines)])
         return f"  {self.log_path} is empty"
+
+    def stop(self, timeout_seconds: float) -> None:
+        """End it on purpose, as `stop_all` does: `check` does not mind, and it can be started again."""
+        ended, self.process = replace(self), None
+        stop_all([ended], timeout_seconds)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to its process group; nothing if it has ended."""

@@ -96,7 +96,7 @@ class Faults:
         fault = self._kinds[name]
         signature(fault).bind(**value)
         self.remove(name)
-        log.warning("fault begins", fault=name, **value)
+        log.warning("fault begins", fault=name, parameters=str(dict(value)))
         self._running[name] = asyncio.run_coroutine_threadsafe(self._have(name, fault(**value)), self._loop)
 
     def remove(self, name: str) -> None:

@@ -1,0 +1,1 @@
+"""Scenarios: faults of the running shop, each with the alerts that must come of it."""
