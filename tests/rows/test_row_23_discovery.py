@@ -12,7 +12,7 @@ from shop.gateway.channel_pool import ChannelPool
 from shop.gateway.dependency import Dependency
 from shop.reliability import discovery as of
 from shop.reliability.consul import Consul
-from shop.reliability.discovery import Replica, discovery
+from shop.reliability.discovery import Replica, discovery, registered
 
 CONTRACT = Path(__file__).with_name("consul_contract.json")
 FIRST, SECOND, THIRD = (Replica(f"127.0.0.1:{port}", version) for port, version in ((1, "1.0"), (2, "1.1"), (3, "")))
@@ -51,6 +51,16 @@ async def test_replicas_are_known_while_they_live_and_leave_at_their_end(registr
 
 
 @pytest.mark.slow
+async def test_a_service_registers_under_the_version_that_its_signals_carry(registry_url, monkeypatch):
+    """Whoever shares calls out by version tells them apart by the number that is on their spans."""
+    monkeypatch.setenv("OTEL_RESOURCE_ATTRIBUTES", "service.version=1.1,deployment.role=canary")
+    async with (
+        registered(registry_url, "stock", SECOND.address),
+        aclosing(discovery(registry_url).watch("stock")) as updates,
+    ):
+        await until(updates, {SECOND})
+
+
 async def test_a_replica_that_died_leaves_within_its_lease_and_no_call_fails(
     registry_url, monkeypatch, pattern_kit, series_of
 ):

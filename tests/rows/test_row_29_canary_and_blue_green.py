@@ -101,13 +101,17 @@ def broken_build(tmp_path):
     return {"PYTHONPATH": str(build), "PYTHONSAFEPATH": "1"}
 
 
+def rollout(shop, *arguments):
+    """Run `clew canary` with the gateway's door to its end; see `canary`."""
+    return canary(shop, "--gateway", shop.doors["gateway"], *arguments)
+
+
 def canary(shop, *arguments):
     """Run `clew canary` to its end; return its exit code and what it said, an object a line."""
     command = [sys.executable, "-m", "instrumentation.cli", "canary", "inventory", "--json", "--every", "1"]
     command += ["--stable", VERSION, "--canary", NEXT, "--console", shop.console_url]
-    command += ["--gateway", shop.doors["gateway"], "--objective", "99", "--slower", "3", "--timeout", "120"]
+    command += ["--objective", "99", "--slower", "3", "--timeout", "120", *arguments]
     environment = {**os.environ, "ADMIN_TOKEN": shop.admin_token}
-    command += arguments
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=400, check=False)
     assert not done.stderr, done.stderr
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
@@ -151,7 +155,7 @@ def test_a_bad_canary_goes_back_to_nothing_and_no_request_of_the_stable_version_
     """It is found out at 10 %, by its failures; every request that failed is one that it answered; then none does."""
     shop = running(**broken_build)
     with Buyers(shop.gateway_url) as buyers:
-        code, said = canary(shop, "--steps", "10,50,100")
+        code, said = rollout(shop, "--steps", "10,50,100")
         assert (code, said[-1]["outcome"], said[-1]["reason"], said[-1]["percent"]) == (
             1,
             "rolled back",
@@ -210,10 +214,15 @@ def assert_verdict(shop, eventually, verdict, reason):
 @pytest.mark.slow
 @pytest.mark.timeout(500)
 def test_a_good_canary_is_promoted_and_the_old_version_can_leave(running, eventually):
-    """It passes at 10, 50 and 100 %; then it serves alone, also once the old one is gone; no request fails at all."""
+    """It passes by its own metrics, and at 10, 50 and 100 %; then it serves alone; no request fails at all."""
     shop = running()
     with Buyers(shop.gateway_url) as buyers:
-        code, said = canary(shop, "--steps", "10,50,100")
+        with door(shop) as client:
+            client.put("/weights/inventory", json={VERSION: 50, NEXT: 50}).raise_for_status()
+        code, said = canary(shop, "--metric", "rpc.server.call.duration")
+        assert (code, said[-1]["outcome"], said[-1]["percent"]) == (0, "passed", None), said[-5:]
+        assert weights(shop) == {VERSION: 50, NEXT: 50}
+        code, said = rollout(shop, "--steps", "10,50,100")
         assert (code, said[-1]["outcome"]) == (0, "promoted"), said[-5:]
         assert [each["percent"] for each in said[:-1] if each["verdict"] == "pass"] == [10, 50, 100]
         assert weights(shop) == {VERSION: 0, NEXT: 100}
@@ -254,7 +263,7 @@ def test_a_watched_switch_to_a_broken_build_is_taken_back(running, broken_build,
     shop = running(**broken_build)
     with Buyers(shop.gateway_url) as buyers:
         start = time.monotonic()
-        code, said = canary(shop, "--steps", "100")
+        code, said = rollout(shop, "--steps", "100")
         assert (code, said[-1]["reason"], said[-1]["percent"]) == (1, "failures", 100)
         assert said[0]["percent"] == 0
         assert time.monotonic() - start < 60

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -82,6 +83,14 @@ def test_images_are_the_ones_that_were_tested(services):
     assert {name: services[name]["image"] for name in IMAGES} == IMAGES
     others = {one["image"] for one in services.values()} - {"clew-shop"}
     assert [image for image in others if ":" not in image or image.endswith(":latest")] == []
+
+
+def test_every_service_of_the_shop_says_what_it_is(services):
+    """Version, which is the shop's own, and role are on all that the containers send."""
+    said = [one["environment"]["OTEL_RESOURCE_ATTRIBUTES"] for one in services.values() if one["image"] == "clew-shop"]
+    assert len(said) == 6
+    expected = f"service.version={version('clew-demo')},deployment.role=stable,"
+    assert [text for text in said if not text.startswith(expected)] == []
 
 
 def test_memory_adds_up_to_4_gib(services):
