@@ -1,6 +1,7 @@
 import random
 
 import pytest
+from simulated_traffic import binomial
 
 from instrumentation.canary.judge import Judge, Rule
 from instrumentation.canary.sample import Sample
@@ -78,7 +79,7 @@ def test_looking_again_and_again_does_not_wear_the_judge_down():
         for _ in range(200):
             for calls in counts.values():
                 calls[0] += 20
-                calls[1] += sum(draw.random() < 0.02 for _ in range(20))
+                calls[1] += binomial(20, 0.02, draw)
             look = judge.look(sample(*counts["stable"]), sample(*counts["canary"]))
             if look.verdict == "fail":
                 failed += 1

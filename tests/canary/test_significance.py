@@ -43,10 +43,10 @@ def test_a_shift_is_as_surprising_as_the_shuffles_that_show_more():
 
     observed = wins([2 * bucket for bucket in buckets], [2 * b for b, count in enumerate(other) for _ in range(count)])
     as_large = 0
-    for _ in range(2000):
+    for _ in range(800):
         shuffle.shuffle(ranks)
         as_large += wins(ranks[: len(buckets)], ranks[len(buckets) :]) >= observed
-    assert slower(counts, other) == pytest.approx(as_large / 2000, abs=0.01)
+    assert slower(counts, other) == pytest.approx(as_large / 800, abs=0.02)
 
 
 def test_equal_histograms_and_faster_ones_are_no_shift():

@@ -173,3 +173,29 @@ async def test_verdicts_are_kept_and_counted_and_what_is_none_is_refused(free_po
         assert (await client.put("/verdicts/books", json=verdict)).status_code == 404
         assert (await client.delete("/verdicts/stock")).json() == {}
     assert series_of(pattern_kit)["clew.canary.verdicts", "1.1", "failures", "rollback", "stock"] == 1
+
+
+async def test_a_refusal_is_no_failure_of_the_version_and_health_is_no_call(pattern_kit, series_of):
+    """NOT_FOUND is the caller's mistake; an exception is the version's; questions about health count for nothing."""
+
+    async def answer(request, context):
+        if request == b"?":
+            await context.abort(grpc.StatusCode.NOT_FOUND, "no such thing")
+        raise RuntimeError("a mistake")
+
+    server = grpc.aio.server()
+    for service in ("t.Shelf", "grpc.health.v1.Health"):
+        handlers = {"Get": grpc.unary_unary_rpc_method_handler(answer)}
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    async with ChannelPool("shelf", Listed({"shelf": (Replica(f"127.0.0.1:{port}", "1.1"),)})) as pool:
+        for method, request in (("/t.Shelf/Get", b"?"), ("/t.Shelf/Get", b"!"), ("/grpc.health.v1.Health/Get", b"!")):
+            with pytest.raises(grpc.aio.AioRpcError):
+                await pool.unary_unary(method)(request)
+    await server.stop(None)
+    found = {key: value for key, value in series_of(pattern_kit).items() if key[0] == "clew.target.call.duration"}
+    assert found == {
+        ("clew.target.call.duration", "1.1", "shelf"): 1,
+        ("clew.target.call.duration", "1.1", "UNKNOWN", "shelf"): 1,
+    }
