@@ -70,7 +70,7 @@ def test_burn_rates_are_failures_by_the_budget():
 
 
 def test_looking_again_and_again_does_not_wear_the_judge_down():
-    """Of 300 equal canaries, each looked at 200 times, no more fail than the risk allows."""
+    """Of 300 equal canaries, each looked at 200 times, no more fail than its third of the risk allows one test."""
     rule = Rule(risk=0.05, objective=0.98, burn=1)
     failed = 0
     for seed in range(300):
@@ -84,7 +84,7 @@ def test_looking_again_and_again_does_not_wear_the_judge_down():
             if look.verdict == "fail":
                 failed += 1
                 break
-    assert failed <= 0.05 * 300
+    assert failed <= rule.risk / 3 * 300
 
 
 @pytest.mark.parametrize(
