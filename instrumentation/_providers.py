@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
 
 from opentelemetry import _logs, metrics, propagate, trace
 from opentelemetry.propagators.composite import CompositePropagator
@@ -18,7 +17,6 @@ from instrumentation.signals.metric import MetricStore
 from instrumentation.signals.span import SpanSettings, TracerProvider
 
 
-@dataclass(slots=True)
 class StoreRef:
     """Holds the current metric store; None while the kit is off."""
 

@@ -47,6 +47,8 @@ class Serving:
         self._exports = exports
         self._identity = identity
         self._workers = workers
+        if workers is not None:
+            workers.prepare()
 
     @property
     def _settings(self) -> Settings:

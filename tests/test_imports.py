@@ -31,6 +31,8 @@ PARTS = (
     "export.scrape",
     "export.scrape_server",
     "export.tls",
+    "export.worker_file",
+    "export.worker_page",
     "integrations.asgi",
     "integrations.wsgi",
     "pipeline.spool",
@@ -112,3 +114,22 @@ def test_requests_import_nothing(run, otlp_sink):
     status, out, err = run(code)
     assert (status, err) == (0, "")
     assert "LATE []" in out.splitlines()
+
+
+@pytest.mark.parametrize("switch", ["enable", "disable"])
+def test_the_garbage_collector_is_left_as_it_was(run, switch):
+    """It rests while the kit is imported; afterwards it is on or off as it was before."""
+    code = f"""
+    import gc, instrumentation
+    gc.{switch}()
+    before = gc.isenabled()
+    instrumentation.instrument
+    try:
+        instrumentation.nothing
+    except AttributeError as error:
+        print(error)
+    print("SAME", gc.isenabled() is before)
+    """
+    status, out, err = run(code)
+    assert (status, err) == (0, "")
+    assert out.splitlines() == ["module 'instrumentation' has no attribute 'nothing'", "SAME True"]

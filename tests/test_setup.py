@@ -320,7 +320,7 @@ def test_zero_code(run, free_port, fetch, otlp_sink):
     ("arguments", "status", "said"),
     [
         (["--help"], 0, "usage: clew COMMAND"),
-        (["frobnicate"], 2, "unknown command 'frobnicate'; known are run, console, doctor, demo"),
+        (["frobnicate"], 2, "unknown command 'frobnicate'; known are run, console, doctor, canary, demo"),
         (["run"], 2, "no command; name one after --"),
         (["run", "--", "no-such-program"], 127, "command not found: no-such-program"),
     ],

@@ -7,7 +7,7 @@ https://prometheus.io/docs/instrumenting/exposition_formats/.
 import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import accumulate, repeat
 
@@ -114,9 +114,9 @@ def _distinct(kind: Kind, points: Sequence[Point]) -> Sequence[Point]:
 def _added(kind: Kind, one: Point, other: Point) -> Point:
     if isinstance(one, HistogramPoint) and isinstance(other, HistogramPoint):
         counts = [a + b for a, b in zip(one.counts, other.counts, strict=True)]
-        return replace(one, counts=counts, sum=one.sum + other.sum)
+        return one._replace(counts=counts, sum=one.sum + other.sum)
     if isinstance(one, NumberPoint) and isinstance(other, NumberPoint) and kind != "gauge":
-        return replace(one, value=one.value + other.value)
+        return one._replace(value=one.value + other.value)
     return other
 
 

@@ -9,13 +9,15 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from instrumentation.diagnostics import Diagnostics
-from instrumentation.encode import snapshot
 from instrumentation.encode.family import Family
 from instrumentation.export import worker_group
-from instrumentation.export.worker_file import BUFFER_BYTES, WorkerFile, WorkersSeen
-from instrumentation.signals.combine import combine
+
+if TYPE_CHECKING:
+    from instrumentation.export.worker_file import WorkerFile, WorkersSeen
 
 PUBLISH_SECONDS = 1.0
 """So much of its counts a worker that is killed takes with it. A publication takes 4 ms, most of them for /proc."""
@@ -42,6 +44,10 @@ class Workers:
         self._stop = threading.Event()
         self._is_helper = False
 
+    def prepare(self) -> None:
+        """Import what several workers need, before a request does."""
+        _page()
+
     def join(self) -> None:
         """Take a place among the workers if this process is one of several. Cheap if it has one; never raises."""
         if self._file is not None or self._is_helper:
@@ -61,12 +67,12 @@ class Workers:
         self.join()
         try:
             if self._file is not None:
-                return _combined(self.publish(), [self._file.seen()])
+                return _page().combined(self.publish(), [self._file.seen()])
             led = self._led()
         except (OSError, ValueError) as error:
             self._say(error)
             return None
-        return _combined(self._collect(), led) if led else None
+        return _page().combined(self._collect(), led) if led else None
 
     def publish(self) -> list[Family]:
         """Show the others this process' newest snapshot, and return it; collect nothing if there are no others."""
@@ -99,13 +105,13 @@ class Workers:
             except OSError as error:
                 self._say(error)
 
-    def _joined(self) -> WorkerFile | None:
+    def _joined(self) -> "WorkerFile | None":
         group = worker_group.find(self._service)
         if group is None:
             return None
         where = worker_group.directory()
         worker_group.sweep(where)
-        file = WorkerFile(where / group.file_name(), worker_group.lives, fold)
+        file = _page().opened(where / group.file_name())
         pid = os.getpid()
         if file.take(pid, worker_group.start_ticks(pid) or 0):
             return file
@@ -113,17 +119,17 @@ class Workers:
         self._diagnostics.line("workers", "no place among the workers: /metrics shows this one alone")
         return None
 
-    def _led(self) -> list[WorkersSeen]:
+    def _led(self) -> "list[WorkersSeen]":
         """Read the files of this process' own workers."""
         seen: list[WorkersSeen] = []
         for path in worker_group.led_by_us(self._service):
-            file = WorkerFile(path, worker_group.lives, fold)
+            file = _page().opened(path)
             seen.append(file.seen())
             file.close()
         return seen
 
     def _fitting(self, families: Sequence[Family]) -> bytes:
-        data, left_out = fitting(families, BUFFER_BYTES)
+        data, left_out = _page().fitting(families)
         if left_out:
             self._diagnostics.line("workers", f"too many series to show {', '.join(left_out)} for all workers")
         return data
@@ -142,23 +148,10 @@ class Workers:
         self._diagnostics.line("workers", f"/metrics of several workers: {type(error).__name__}: {error}")
 
 
-def fold(before: bytes, left: Sequence[bytes]) -> bytes:
-    """Add dead workers' snapshots to those before them."""
-    dead = [snapshot.loads(data) for data in (before, *left) if data]
-    return fitting(combine([], dead), BUFFER_BYTES - 64 * 1024)[0]  # room for what else cell 0 holds
+def _page() -> Any:
+    """Return what is needed once there are several workers."""
+    return import_module("instrumentation.export.worker_page")
 
 
-def fitting(families: Sequence[Family], most_bytes: int) -> tuple[bytes, list[str]]:
-    """Encode what there is room for, and name the instruments that had to be left out: those with most series."""
-    kept, left_out = list(families), list[str]()
-    while len(data := snapshot.dumps(kept)) > most_bytes:
-        largest = max(kept, key=lambda family: len(family.points))
-        kept.remove(largest)
-        left_out.append(largest.name)
-    return data, left_out
-
-
-def _combined(own: list[Family], seen: Sequence[WorkersSeen]) -> list[Family]:
-    living = [snapshot.loads(data) for each in seen for data in each.living]
-    dead = [snapshot.loads(data) for each in seen for data in (each.folded, *each.dead) if data]
-    return combine([own, *living], dead)
+# Workers that this process forks look for each other in a thread, where nothing should be imported.
+os.register_at_fork(before=_page)

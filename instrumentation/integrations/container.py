@@ -7,8 +7,8 @@ kubelet evicts by: usage without the file pages that the kernel can drop at once
 """
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from instrumentation import semconv
 from instrumentation.encode.family import Scalar
@@ -20,8 +20,7 @@ _UNLIMITED_BYTES = 1 << 60
 """cgroup v1 says "no limit" as the largest number of whole pages."""
 
 
-@dataclass(frozen=True, slots=True)
-class Memory:
+class Memory(NamedTuple):
     """Memory of a container, in bytes.
 
     Attributes:

@@ -7,7 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from instrumentation.diagnostics import Diagnostics
 from instrumentation.pipeline.backoff import delay_seconds
@@ -27,8 +27,7 @@ Encode = Callable[[Mapping[bytes, Sequence[bytes]]], bytes]
 """Makes an export request of records by scope, under the process's resource."""
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(NamedTuple):
     """What one signal's lane needs: whose records, where to, how."""
 
     signal: str

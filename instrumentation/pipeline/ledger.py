@@ -7,9 +7,8 @@ record is in exactly one of them. Records that wait are counted by `len()` of th
 import os
 import weakref
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
 from threading import RLock
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 Reason = Literal["queue_full", "too_big", "encode_error", "rejected", "timeout", "shutdown", "disk_full", "fork"]
 """Why a record was dropped.
@@ -22,8 +21,7 @@ not be put into a request. `rejected`: the receiver refused it for good. `timeou
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
 
-@dataclass(frozen=True, slots=True)
-class SignalBooks:
+class SignalBooks(NamedTuple):
     """Records of one signal since the process started."""
 
     accepted: int
@@ -42,15 +40,14 @@ class SignalBooks:
         return f"{self.accepted} = " + " + ".join(f"{count} {name}" for name, count in parts.items() if count)
 
 
-@dataclass(frozen=True, slots=True)
-class Books:
+class Books(NamedTuple):
     """Records of all signals, taken at one moment."""
 
     signals: Mapping[str, SignalBooks]
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain dicts by signal, as JSON takes them."""
-        return {signal: asdict(books) for signal, books in self.signals.items()}
+        return {signal: books._asdict() for signal, books in self.signals.items()}
 
     def losses(self) -> str:
         """Say what became of all records, for people; nothing if all were delivered."""

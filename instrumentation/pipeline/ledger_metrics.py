@@ -8,8 +8,8 @@ Source: https://opentelemetry.io/docs/specs/semconv/otel/sdk-metrics/
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from instrumentation import semconv
 from instrumentation.pipeline.ledger import Ledger, Reason, SignalBooks
@@ -24,8 +24,7 @@ ON_STDOUT: tuple[Reason, ...] = ("queue_full", "too_big", "shutdown", "rejected"
 OF_METRICS: tuple[Reason, ...] = (*BEFORE_EXPORT, *IN_EXPORT)
 
 
-@dataclass(frozen=True, slots=True)
-class Shown:
+class Shown(NamedTuple):
     """A metric that shows one side of a signal's books.
 
     Attributes:

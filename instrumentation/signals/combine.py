@@ -10,7 +10,7 @@ Of several exemplars for one bucket the newest stands. A summary's quantiles can
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from instrumentation import semconv
 from instrumentation.encode.family import Exemplar, Family, HistogramPoint, NumberPoint, Point, SummaryPoint
@@ -45,7 +45,7 @@ class _Gathered:
         for point in points:
             key = series_key(point.attributes)
             if key not in self.series and len(self.series) >= MAX_SERIES - 1:
-                key, point = series_key(OVERFLOW), replace(point, attributes=OVERFLOW)  # noqa: PLW2901
+                key, point = series_key(OVERFLOW), point._replace(attributes=OVERFLOW)  # noqa: PLW2901
             self.series.setdefault(key, []).append(point)
 
     def family(self) -> Family:
@@ -54,7 +54,7 @@ class _Gathered:
         how = {"gauge": GAUGES.get(name, LARGEST), "up_down_counter": SUM}.get(kind)
         points = [_sum(points) if how is None else _value(points, _COMBINED[how]) for points in self.series.values()]
         description = f"{self.identity.description} ({how})".lstrip() if how else self.identity.description
-        return replace(self.identity, points=points, description=description)
+        return self.identity._replace(points=points, description=description)
 
 
 def combine(living: Iterable[Sequence[Family]], dead: Iterable[Sequence[Family]]) -> list[Family]:
@@ -73,7 +73,7 @@ COUNTED = frozenset(("counter", "histogram", "summary"))
 
 
 def _gather(gathered: dict[str, _Gathered], family: Family) -> None:
-    into = gathered.setdefault(family.name, _Gathered(replace(family, points=())))
+    into = gathered.setdefault(family.name, _Gathered(family._replace(points=())))
     if into.identity.kind == family.kind:
         into.add(family.points)
 

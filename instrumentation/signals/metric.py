@@ -6,7 +6,6 @@ A name means one instrument, whoever asks for it: what `/metrics` needs, since t
 import math
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import pairwise
 from threading import Lock
 from time import time_ns
@@ -110,7 +109,7 @@ class Instrument(Generic[CellT]):
     def family(self) -> Family:
         """Copy the instrument with all series that have a value."""
         points = [cell.point() for cell in list(self._cells.values())]
-        return replace(self.identity, points=[point for point in points if point is not None])
+        return self.identity._replace(points=[point for point in points if point is not None])
 
     def forget_parent(self) -> None:
         """Count from nothing in a forked child: what was counted before is its parent's."""
@@ -173,7 +172,7 @@ class Observable:
                     self._put(points, value, clean(attributes))
             except Exception as error:
                 self._warn(f"the callback of metric {self.identity.name!r} failed: {error!r}")
-        return replace(self.identity, points=list(points.values()))
+        return self.identity._replace(points=list(points.values()))
 
     def _put(self, points: dict[SeriesKey, NumberPoint], value: float, attributes: Attributes) -> None:
         key = series_key(attributes)
