@@ -12,7 +12,7 @@ TITLES = {False: "simulated", True: "live"}
 
 def pytest_addoption(parser):
     """Add `--scenario-table`."""
-    parser.addoption("--scenario-table", type=Path, help="page whose matrices take the scenarios that are run")
+    parser.addoption("--scenario-table", type=Path, help="page whose tables take the scenarios that are run")
 
 
 @pytest.fixture
@@ -29,8 +29,7 @@ def pytest_terminal_summary(terminalreporter, config):
     """Print the matrix."""
     for quick, fired in sorted(terminalreporter._session.stash.get(_LINES, {}).items()):
         terminalreporter.section(f"seconds to detect, {TITLES[quick]}")
-        drawn = matrix.drawn(SCENARIOS, fired, quick=quick)
-        terminalreporter.write_line(drawn)
+        terminalreporter.write_line(matrix.drawn(SCENARIOS, fired, quick=quick))
         page = config.getoption("--scenario-table", None)
-        if page and fired.keys() == SCENARIOS.keys():
-            page.write_text(matrix.placed(page.read_text(), TITLES[quick], drawn))
+        if page:
+            page.write_text(matrix.told(page.read_text(), TITLES[quick], SCENARIOS, fired, quick=quick))

@@ -46,8 +46,23 @@ def declared(scenarios):
 
 def placed(text, title, table):
     """Return a page with the table of a title, which stands between two comments, in place of the one before."""
-    begin, end = f"<!-- {title} -->", f"<!-- end of {title} -->"
-    return re.sub(f"{begin}.*?{end}", f"{begin}\n{table}\n{end}", text, flags=re.DOTALL)
+    return _between(title).sub(lambda found: f"{found[1]}\n{table}\n{found[3]}", text)
+
+
+def told(text, title, scenarios, fired, *, quick=False):
+    """Return a page whose table of a title has the scenarios that were run; those that were not stay as they were."""
+    before = dict(re.findall(r"^\| `([\w-]+)` \| (.*) \|$", _between(title).search(text)[2], re.MULTILINE))
+    now = {name: _in_order(scenarios[name], seen, quick) for name, seen in fired.items()}
+    rows = [f"| `{name}` | {now.get(name) or before[name]} |" for name in scenarios if name in {**before, **now}]
+    return placed(text, title, "\n".join(["| scenario | fired after seconds |", "|---|---|", *rows]))
+
+
+def _between(title):
+    return re.compile(f"(<!-- {title} -->)(.*?)(<!-- end of {title} -->)", re.DOTALL)
+
+
+def _in_order(scenario, fired, quick):
+    return ", ".join(f"{alert} {_cell(scenario, alert, fired, quick)}" for alert in sorted(fired, key=fired.get)) or "·"
 
 
 def drawn(scenarios, fired, *, quick=False):

@@ -71,3 +71,17 @@ SLOW = Scenario("slow", "", lambda stage: stage, {"Late": Due(60, 30), "Aged": D
 def test_what_is_not_as_declared_is_said(fired, quick, words):
     """Late, missing, early and surplus alerts are each a mistake; a quick run minds less."""
     assert matrix.mistakes(SLOW, fired, quick=quick) == words
+
+
+def test_the_page_keeps_what_was_not_run_again():
+    """A run of one scenario changes its line alone, and lines are in the order of the declarations."""
+    page = "<!-- live -->\n<!-- end of live -->\nmore"
+    two = {"slow": SLOW, "other": SLOW}
+    page = matrix.told(page, "live", two, {"other": {"Late": 7.6}, "slow": {"Late": 5, "Aged": 2}}, quick=True)
+    page = matrix.told(page, "live", two, {"other": {"Late": 9}}, quick=True)
+    assert page.splitlines()[3:] == [
+        "| `slow` | Aged (2), Late 5 |",
+        "| `other` | Late 9 |",
+        "<!-- end of live -->",
+        "more",
+    ]

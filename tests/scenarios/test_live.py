@@ -139,5 +139,6 @@ def test_a_scenario_fires_its_alerts_in_time_and_no_other_and_the_shop_recovers(
         with scenario.fault(scene.stage):
             fired = scene.watched(scenario)
     matrix_line(name, fired, quick=True)
+    print(f"\n{name}: {', '.join(f'{alert} after {seconds:.0f} s' for alert, seconds in fired.items())}", flush=True)
     violations = scene.violations()
     assert (matrix.mistakes(scenario, fired, quick=True), violations) == ([], [])
