@@ -13,7 +13,8 @@ export UV_PROJECT_ENVIRONMENT := .venv
 export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-slow broker-test stack-test k8s-test scenarios up compose-test faults soak bench bench-console check format lock generate \
+.PHONY: help install demo test test-slow broker-test stack-test k8s-test scenarios up compose-test faults soak bench bench-console \
+	bench-volume check format lock generate \
 	screenshots clean
 
 help:  ## Show the targets
@@ -92,6 +93,10 @@ bench: .venv/bench/installed  ## Measure what the kit costs beside what else the
 
 bench-console: install  ## Measure the console beside Jaeger, which is built first (half an hour; BENCH_ARGS="ingest" for a step)
 	@$(BIN)/python -m benchmarks.console $(BENCH_ARGS)
+
+bench-volume: install  ## Measure how much telemetry an order is, on the wire and in the backends' CPU (minutes; builds the backends first)
+	@$(BIN)/python -m stack build
+	@$(BIN)/python -m benchmarks.volume $(BENCH_ARGS)
 
 check: install  ## Check format, lint, types, imports and generated files
 	$(BIN)/ruff format --check .

@@ -84,6 +84,12 @@ class Bodies:
         """Forget what was counted."""
         self._received.clear()
 
+    def take(self) -> list[tuple[str, bytes]]:
+        """Return path and body of all that came since the last time."""
+        taken = self._received[:]
+        del self._received[: len(taken)]
+        return taken
+
 
 def _datadog(body: bytes) -> list[dict[str, Any]]:
     import msgpack  # noqa: PLC0415 only where ddtrace is

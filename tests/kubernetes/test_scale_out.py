@@ -120,3 +120,11 @@ def test_labels_and_limits_of_logs_are_those_of_one_loki():
     alone = yaml.safe_load((ROOT / "loki/loki.yaml").read_text())["limits_config"]
     for name in ("otlp_config", "retention_period", "max_structured_metadata_size"):
         assert loki[name] == alone[name], name
+
+
+def test_labels_of_metrics_are_those_of_one_prometheus():
+    """Mimir makes the same labels of a resource as Prometheus, and takes samples that are as late."""
+    mimir = yaml.safe_load((HELM / "mimir.yaml").read_text())["mimir"]["structuredConfig"]["limits"]
+    alone = yaml.safe_load((ROOT / "prometheus/prometheus.yml").read_text())
+    assert mimir["promote_otel_resource_attributes"].split(",") == alone["otlp"]["promote_resource_attributes"]
+    assert mimir["out_of_order_time_window"] == alone["storage"]["tsdb"]["out_of_order_time_window"]

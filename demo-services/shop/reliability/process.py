@@ -23,6 +23,9 @@ GRACE_SECONDS = 2.0
 RETRY_SECONDS = 1.0
 """How long a background job that failed rests."""
 
+CONNECTION_SECONDS = 60.0
+"""How long a connection takes new calls. Callers then look the name up anew, and so find replicas that were added."""
+
 log = get_logger(__name__)
 
 
@@ -68,14 +71,18 @@ async def grpc_server(
     service: str,
     register: Callable[[grpc.aio.Server], None],
     interceptors: Sequence[grpc.aio.ServerInterceptor] = (),
+    connection_seconds: float = CONNECTION_SECONDS,
 ) -> AsyncIterator[grpc.aio.Server]:
     """Serve gRPC with the standard health service, which answers for `service` and for the empty name.
+
+    Calls that run when a connection has had its `connection_seconds` go on to their end.
 
     Raises:
         RuntimeError: the address is taken or not valid.
     """
     # Without this option a second process on the same port would silently take half of the calls.
-    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)], interceptors=interceptors)
+    options = [("grpc.so_reuseport", 0), ("grpc.max_connection_age_ms", int(connection_seconds * 1000))]
+    server = grpc.aio.server(options=options, interceptors=interceptors)
     register(server)
     status = health.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(status, server)
