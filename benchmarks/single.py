@@ -1,6 +1,7 @@
 """Figures that no load in turns tells: each is measured by a program of its own, several times, and stands alone."""
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -50,7 +51,10 @@ def _several(figure: Figure) -> dict[str, list[float]]:
 
 def _once(module: str) -> dict[str, float]:
     command = ["taskset", "-c", SERVER_CORE, sys.executable, "-m", f"benchmarks.singles.{module}"]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout)
+    # As it is installed: with its bytecode, which some images are told not to write.
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    ran = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT, env=environment)
+    return json.loads(ran.stdout)
 
 
 def write(folder: Path, measured: Mapping[str, Mapping[str, Sequence[float]]], facts: Mapping[str, str]) -> str:
