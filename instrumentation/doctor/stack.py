@@ -67,8 +67,10 @@ class Stack:
         return [stream["stream"] for stream in answer["data"]["result"] for _ in stream["values"]]
 
     def counted(self, span: FoundSpan) -> float:
-        """Return the count of requests of the span's service, method and status."""
+        """Return the count of requests of the span's service, method and status, 0 if it has lost one of these."""
         method, status = (span.attributes.get(key, "") for key in SPAN_KEYS)
+        if not method or not status:  # an empty label would find the series that have lost it too
+            return 0.0
         labels = f'service_name="{span.service}",http_request_method="{method}",http_response_status_code="{status}"'
         return sum(float(one["value"][1]) for one in self._query(f"{COUNT}{{{labels}}}"))
 

@@ -35,7 +35,7 @@ async def test_a_search_finds_the_injected_fault(stack_shop, stack_reader):
         assert time.monotonic() < deadline, "the fault is not found"
         await asyncio.sleep(1)
     spans = stack_reader.trace(trace_id)
-    assert {span.service for span in spans} == {"payments"}
+    assert "payments" in {span.service for span in spans} <= {"payments", "orders"}  # both take such messages
     assert {span.kind for span in spans} >= {"CONSUMER"}
     lines = stack_reader.logs(f'{{service_name="payments"}} | trace_id="{trace_id}"')
     assert any(labels["detected_level"] == "error" for labels, _ in lines), "the fault's log line says why"
