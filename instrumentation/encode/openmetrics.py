@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate, repeat
+from itertools import accumulate
 
 from instrumentation.encode.family import Exemplar, Family, HistogramPoint, Kind, NumberPoint, Point, SummaryPoint
 from instrumentation.encode.prometheus_name import label_name, metric_name, unit_name
@@ -25,7 +25,6 @@ _TYPES: dict[Kind, str] = {
     "histogram": "histogram",
     "summary": "summary",
 }
-_NO_EXEMPLARS = repeat(None)
 Pause = Callable[[], None]
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
@@ -121,15 +120,21 @@ def _added(kind: Kind, one: Point, other: Point) -> Point:
 
 
 def encode(
-    families: Iterable[PrometheusFamily], resource: Mapping[str, object], *, openmetrics: bool, pause: Pause = _on
+    families: Iterable[PrometheusFamily],
+    resource: Mapping[str, object],
+    *,
+    openmetrics: bool,
+    pause: Pause = _on,
+    end: str = "",
 ) -> str:
-    """Write the families and `target_info`; the caller adds `END` to OpenMetrics.
+    """Write the families and `target_info`.
 
     Args:
         families: From `translate`.
         resource: Becomes `target_info`.
         openmetrics: With exemplars and units, else the older format.
         pause: Called after each series: a large page is to hold nobody up.
+        end: What follows: `END`, unless something else comes between.
     """
     parts: list[str] = []
     for family in families:
@@ -139,7 +144,7 @@ def encode(
             pause()
     info = PrometheusFamily("target", "info", "", "Target metadata", "gauge", ())
     parts.append(_openmetrics_head(info) if openmetrics else _text_head(info))
-    parts.append(f"target_info{_braces(labels(resource))} 1\n")
+    parts.append(f"target_info{_braces(labels(resource))} 1\n{end}")
     return "".join(parts)
 
 
@@ -167,21 +172,26 @@ def _lines(family: PrometheusFamily, point: Point, *, exemplars: bool) -> str:
 
 
 def _histogram_lines(name: str, point: HistogramPoint, *, exemplars: bool) -> str:
-    """Write what `_histogram_samples` yields, the labels once and not for each bucket: 9 us a series, not 70."""
+    """Write what `_histogram_samples` yields, the labels once and all counts at once: 6 us a series, not 70."""
     braces = _braces(_without(labels(point.attributes), "le"))
     before = f'{name}_bucket{braces[:-1]},le="' if braces else f'{name}_bucket{{le="'
-    given = point.exemplars if exemplars and point.exemplars else _NO_EXEMPLARS
-    count, lines = 0, list[str]()
-    for bound, times, exemplar in zip(_bounds(tuple(point.boundaries)), point.counts, given):  # noqa: B905 endless
-        count += times
-        lines.append(f'{before}{bound}"}} {number(count)}{_exemplar(exemplar) if exemplar else ""}\n')
-    lines.append(f"{name}_count{braces} {number(count)}\n{name}_sum{braces} {number(point.sum)}\n")
-    return "".join(lines)
+    buckets, counts = _buckets(tuple(point.boundaries)), list(accumulate(point.counts))
+    if len(counts) != len(buckets) - 1:  # a collector of the service's own without its last bucket
+        counts = counts[: len(buckets) - 1]
+        buckets = buckets[: len(counts) + 1]
+    shown: Sequence[float | str] = counts
+    if exemplars and any(point.exemplars):
+        given = zip(counts, point.exemplars, strict=False)
+        shown = [f"{count}{_exemplar(exemplar)}" if exemplar else count for count, exemplar in given]
+    lines = before.replace("%", "%%").join(buckets) % tuple(shown)
+    count = number(counts[-1] if counts else 0)
+    return f"{lines}{name}_count{braces} {count}\n{name}_sum{braces} {number(point.sum)}\n"
 
 
 @lru_cache(maxsize=256)
-def _bounds(boundaries: tuple[float, ...]) -> tuple[str, ...]:
-    return tuple(number(float(bound)) for bound in (*boundaries, math.inf))
+def _buckets(boundaries: tuple[float, ...]) -> tuple[str, ...]:
+    """Return the lines of the buckets after what comes before their bounds, with `%s` for the counts."""
+    return ("", *(f'{number(float(bound))}"}} %s\n' for bound in (*boundaries, math.inf)))
 
 
 def _samples(kind: Kind, point: Point) -> Iterator[Sample]:
@@ -262,4 +272,4 @@ def _escaped_help(text: str) -> str:
 
 
 def _sane(text: str) -> str:
-    return _SURROGATES.sub("\ufffd", text)
+    return text if text.isascii() else _SURROGATES.sub("\ufffd", text)

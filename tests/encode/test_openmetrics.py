@@ -10,7 +10,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from instrumentation.encode import metrics, openmetrics
-from instrumentation.encode.family import Family, NumberPoint
+from instrumentation.encode.family import Family, HistogramPoint, NumberPoint
 from instrumentation.signals.metric import MetricStore
 
 TRACE, SPAN = bytes(range(16)), bytes(range(8))
@@ -50,6 +50,24 @@ def test_lines_are_those_of_the_samples(exemplars, attributes, values, with_exem
     families = openmetrics.translate(store.snapshot())
     text = openmetrics.encode(families, {}, openmetrics=exemplars)
     assert [line for line in text.split("\n") if line.startswith("h_")] == plain(families, exemplars)
+
+
+def test_a_percent_sign_in_a_label():
+    """A label's value is text and no format."""
+    store = MetricStore()
+    store.histogram("h", boundaries=[1]).cell({"a": "100%s %d%%"}).observe(0.5)
+    assert 'h_bucket{a="100%s %d%%",le="1.0"} 1\nh_bucket{a="100%s %d%%",le="+Inf"} 1\n' in page(store)
+
+
+@pytest.mark.parametrize(
+    ("counts", "shown"), [([1, 2, 3], 'le="1.0"} 1\n'), ([1], 'le="1.0"} 1\n'), ([], "h_count 0\n")]
+)
+def test_a_histogram_with_more_or_fewer_counts_than_buckets(counts, shown):
+    """A service's own collector may leave the last bucket out: the page is still written."""
+    point = HistogramPoint({}, 0, [1.0], counts, 0.5)
+    text = openmetrics.encode(openmetrics.translate([Family("h", "histogram", points=[point])]), {}, openmetrics=True)
+    assert shown in text
+    assert text.count("h_bucket") == min(len(counts), 2)
 
 
 def test_page_reads_as_written():
