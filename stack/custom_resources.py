@@ -15,7 +15,7 @@ GATEWAY_KINDS = ("gatewayclasses", "gateways", "httproutes")
 
 PROMETHEUS_OPERATOR = "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring@v0.95.2"
 """Its module has the types as Go, from which controller-gen makes the definitions, as the operator's own build does."""
-MONITORING_KINDS = ("servicemonitors",)
+MONITORING_KINDS = ("prometheusrules", "servicemonitors")
 
 
 def definitions() -> list[Path]:

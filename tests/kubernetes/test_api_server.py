@@ -2,10 +2,11 @@
 
 import json
 import re
+import subprocess
 
 import pytest
 import yaml
-from manifests import BUILDS, KUBERNETES, WORKLOADS, build
+from manifests import BUILDS, KUBERNETES, ROOT, WORKLOADS, build
 
 from stack.recipe import KUBERNETES_VERSION
 
@@ -120,3 +121,15 @@ def told(server, file):
     kind = ("--type=json",) if "--type=json" in comment else ()
     done = server.kubectl("-n", "shop", "patch", *resource.split(), *kind, "-p", patch)
     assert done.returncode == 0, done.stderr
+
+
+def test_the_command_that_wraps_the_rules_works(api_server):
+    """The command in docs/kubernetes.md makes of the rule files what the Prometheus Operator takes, all of it."""
+    page = (ROOT / "docs/kubernetes.md").read_text()
+    loop = re.search(r"```\n(for rules in .*?)\| kubectl -n shop apply -f -\n", page, re.DOTALL)[1]
+    wrapped = subprocess.run(["sh", "-c", loop], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    done = api_server.kubectl("-n", "shop", "apply", "--validate=strict", "-f", "-", given=wrapped)
+    assert (done.returncode, done.stderr) == (0, "")
+    said = json.loads(api_server.kubectl("-n", "shop", "get", "prometheusrules", "--output=json").stdout)
+    kept = {one["metadata"]["name"]: one["spec"] for one in said["items"]}
+    assert kept == {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / "prometheus/rules").glob("*.yaml")}
