@@ -64,7 +64,7 @@ broker-test: install  ## Run the shop on NATS, RabbitMQ, Kafka and PostgreSQL, w
 stack-test: install  ## Run the shop on Prometheus, Loki and the Collector, which are built first (minutes, once)
 	@$(BIN)/python -m stack build
 	@$(BIN)/python -m pytest --backends stack -m "" tests/stories $(PYTEST_ARGS)
-	@$(BIN)/python -m pytest -m stack $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -m stack -n 2 --dist loadgroup $(PYTEST_ARGS)
 
 k8s-test: install  ## Have a Kubernetes API server judge kubernetes/; it is built first (a quarter of an hour, once)
 	@$(BIN)/python -m stack build kube-apiserver kubectl controller-gen

@@ -5,7 +5,7 @@ They start when a test first asks for them, once a session. `--backends stack` l
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -39,14 +39,33 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests whose mark `-m` does not ask for: they need backends, Docker, an API server, or much time."""
+    """Leave out the tests whose mark `-m` does not ask for: they need backends, Docker, an API server, or much time.
+
+    Those that share the stack are kept on one worker.
+    """
+    for item in items:
+        if "stack" in getattr(item, "fixturenames", ()) and not any(item.iter_markers("xdist_group")):
+            item.add_marker(pytest.mark.xdist_group("stack"))
     needing = ("stack", "compose", "kubernetes", "scenarios")
-    not_asked_for = [name for name in needing if name not in config.getoption("markexpr")]
+    not_asked_for = [name for name in needing if name not in str(config.getoption("markexpr"))]
     left_out = [item for item in items if any(map(item.get_closest_marker, not_asked_for))]
     if left_out:
         items[:] = [item for item in items if item not in left_out]
         config.hook.pytest_deselected(items=left_out)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hand what was missing from a worker of xdist to the process that says so."""
+    handed_over: dict[str, Any] = getattr(session.config, "workeroutput", {})
+    handed_over["backends"] = dict(_skipped)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """Take what a worker of xdist was missing."""
+    _skipped.update(getattr(node, "workeroutput", {}).get("backends", {}))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
