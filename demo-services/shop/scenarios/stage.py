@@ -8,6 +8,7 @@ import urllib.error
 import urllib.request
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from shop.runner import SERVICES_STOP_SECONDS, START_TIMEOUT_SECONDS, VERSION
 
@@ -120,7 +121,8 @@ async def _publish(broker_url: str, subject: str) -> None:
     wire: Any = Stream(broker_url, "scenario").wire
     await wire.broker.start()
     try:
-        await wire.publish(Letter(subject, "poison", "poison", POISON))
+        message_id = f"poison-{uuid4().hex}"  # its own: the broker drops what it had within two minutes
+        await wire.publish(Letter(subject, message_id, message_id, POISON))
     finally:
         await wire.broker.stop()
         await wire.close()
