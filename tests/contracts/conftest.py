@@ -1,14 +1,12 @@
 """A run of the whole shop with failures of every kind and a canary that is judged, and everything it emitted."""
 
-import asyncio
 import sqlite3
 import time
 
 import httpx
 import pytest
+from poison import publish_poison
 from shop.child import stop_all
-from shop.reliability.stream import Stream
-from shop.reliability.wire import Letter
 from shop.runner import VERSION, Plan, Shop
 
 from mixin.contract.emitted import of_otlp, plain
@@ -107,18 +105,6 @@ def try_canary(shop):
         for verdict, reason in (("rollback", "failures"), ("promote", "held")):
             told = {"version": CANARY, "verdict": verdict, "reason": reason}
             door.put("/verdicts/inventory", json=told).raise_for_status()
-
-
-def publish_poison(broker_url):
-    """Publish what nobody can read."""
-
-    async def once():
-        wire = Stream(broker_url, "contract").wire
-        await wire.broker.start()
-        await wire.publish(Letter("orders.created", "poison", "poison", b"[]"))
-        await wire.broker.stop()
-
-    asyncio.run(once())
 
 
 def break_table(path, table):

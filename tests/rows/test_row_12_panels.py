@@ -3,10 +3,12 @@
 import math
 import signal
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
+from poison import publish_poison
 from shop.runner import VERSION
 
 from mixin import infrastructure as of
@@ -42,21 +44,39 @@ def filled_in(query):
 
 
 @pytest.fixture(scope="module")
-def busy(stack_load, stack_shop):
-    """The shop under load, with a canary that was judged; one request failed: the gateway waited for orders in vain."""
+def busy(stack_load, stack_shop, stack_reader):
+    """The shop under load, with a canary that was judged, a message that nobody can read, and services that were away.
+
+    Without orders a request failed; without inventory the gateway answered from elsewhere.
+    """
     headers = {"Authorization": f"Bearer {stack_shop.admin_token}"}
     with httpx.Client(base_url=stack_shop.doors["gateway"], headers=headers) as door:
         door.put("/weights/inventory", json={VERSION: 50, CANARY: 50}).raise_for_status()
         told = {"version": CANARY, "verdict": "promote", "reason": "held"}
         door.put("/verdicts/inventory", json=told).raise_for_status()
-    orders = stack_shop.child("orders")
+    publish_poison(stack_shop.broker_url)
     with httpx.Client(base_url=stack_shop.gateway_url, timeout=30) as gateway:
-        orders.signal(signal.SIGSTOP)
-        try:
+        with away(stack_shop, "orders"):
             assert gateway.get("/orders/none").is_server_error
-        finally:
-            orders.signal(signal.SIGCONT)
+        with away(stack_shop, "inventory"):
+            deadline = time.monotonic() + WAIT_SECONDS
+            while not stack_reader.metrics("clew_breaker_fallbacks_total"):
+                assert time.monotonic() < deadline, "the gateway does not answer from elsewhere"
+                gateway.get("/products")
     return stack_shop
+
+
+@contextmanager
+def away(shop, service):
+    """Freeze all replicas of a service."""
+    replicas = [child for child in shop.children if child.name.split("-")[0] == service]
+    for child in replicas:
+        child.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for child in replicas:
+            child.signal(signal.SIGCONT)
 
 
 def needs_tempo(place):
