@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
 UV_VERSION := $(shell sed -n 's/^ *"uv==\([0-9.]*\)",/\1/p' pyproject.toml)
-WORKERS ?= 3
+WORKERS ?= 4
 
 export UV_PROJECT_ENVIRONMENT := .venv
 # The tests start hundreds of processes: without compiled modules each would compile the kit anew.

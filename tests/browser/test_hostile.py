@@ -96,6 +96,7 @@ def addresses(tmp_path_factory):
         yield running.addresses
 
 
+@pytest.mark.slow
 def test_hostile_content_is_text_on_every_page(open_page, addresses):
     """Markup in names, attributes, events, messages, metrics and runs is shown, never run, and cut nowhere."""
     run_id = add_run(addresses.ui)

@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 
+@pytest.mark.slow
 def test_keys_lead_through_search_and_trace(open_page):
     """/ to the query, Esc out of it, j and k along the rows, Enter into the trace, ? for help, g l to the logs."""
     page = open_page('/traces?q={ name = "POST /orders" }')

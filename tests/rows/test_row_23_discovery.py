@@ -61,6 +61,7 @@ async def test_a_service_registers_under_the_version_that_its_signals_carry(regi
         await until(updates, {SECOND})
 
 
+@pytest.mark.slow
 async def test_a_replica_that_died_leaves_within_its_lease_and_no_call_fails(
     registry_url, monkeypatch, pattern_kit, series_of
 ):

@@ -5,6 +5,7 @@ from contextlib import closing
 from pathlib import Path
 
 import httpx
+import pytest
 from shop.invariants import check
 from shop.runner import Shop
 
@@ -42,6 +43,7 @@ def wait_for_violations_to_end(shop: Shop) -> list[str]:
     return found
 
 
+@pytest.mark.slow
 async def test_many_orders_leave_stock_and_money_that_add_up(shop: Shop):
     """After many concurrent orders none is stuck or charged twice, and a declined one holds nothing."""
     ids = await place_orders(shop.gateway_url)
