@@ -32,6 +32,8 @@ CHOSEN = {
     "{$__tags}": '{service_name=~".+"}',
 }
 """What Grafana fills in when nothing has been chosen."""
+WITHOUT_INVENTORY = ("clew_retry_resends_total", "clew_breaker_rejected_total", "clew_breaker_fallbacks_total")
+"""What the gateway tells while inventory is away."""
 WAIT_SECONDS = 150
 """The budgets are computed once a minute."""
 
@@ -60,8 +62,8 @@ def busy(stack_load, stack_shop, stack_reader):
             assert gateway.get("/orders/none").is_server_error
         with away(stack_shop, "inventory"):
             deadline = time.monotonic() + WAIT_SECONDS
-            while not stack_reader.metrics("clew_breaker_fallbacks_total"):
-                assert time.monotonic() < deadline, "the gateway does not answer from elsewhere"
+            while missing := [name for name in WITHOUT_INVENTORY if not stack_reader.metrics(name)]:
+                assert time.monotonic() < deadline, f"the gateway does not tell {missing}"
                 gateway.get("/products")
     return stack_shop
 
