@@ -175,6 +175,7 @@ def ended(process):
     return process.communicate(timeout=20)
 
 
+@pytest.mark.slow
 def test_context_goes_through_every_hop(serve_program, fetch, otlp_sink, echo, nats, eventually):
     """By HTTP, gRPC, a broker, threads and background tasks the caller's context goes on unchanged; nothing is told."""
     url_of_echo, seen = echo

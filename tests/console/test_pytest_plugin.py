@@ -111,6 +111,7 @@ def test_a_file_that_cannot_be_written_is_told_before_the_tests(run):
     result.stderr.fnmatch_lines(["*--clew-record: there is no directory *nowhere*"])
 
 
+@pytest.mark.slow
 def test_the_fixture_is_a_console_of_the_test(run):
     """`clew_console` takes what this process sends, answers TraceQL and LogQL, and starts empty for each test."""
     run(

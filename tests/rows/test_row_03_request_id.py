@@ -25,6 +25,7 @@ def test_the_id_alone_finds_the_logs_of_all_services(place, backend, eventually)
     assert {span.attributes["request_id"] for span in entries} == {placed.request_id}
 
 
+@pytest.mark.slow
 def test_the_id_is_on_no_metric(place, gateway, console, metric_points, eventually):
     """No label of any stored point and nothing on the scrape page holds a request ID."""
     placed = place()

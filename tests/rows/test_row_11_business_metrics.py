@@ -1,5 +1,7 @@
 """Row 11: business metrics, from a declared registry of few series. See also tests/test_business.py."""
 
+import pytest
+
 SKUS = {"thread-red", "thread-gold", "lamp-clay", "map-knossos", "sandals", "horn", "sail-white", "wings-wax"}
 
 
@@ -34,6 +36,7 @@ def test_each_business_metric_appears_with_what_happened(place_order, settled, m
     eventually(lambda: {name: read() - before[name] for name, read in watched.items()} == expected)
 
 
+@pytest.mark.slow
 def test_stock_is_a_series_for_each_product_and_none_for_an_order(
     metric, metric_points, console, place_order, settled, exported, eventually
 ):

@@ -46,6 +46,7 @@ def test_the_broker_s_outage_loses_nothing(
     assert decided == [(ORDERS,)]
 
 
+@pytest.mark.slow
 def test_what_is_published_twice_has_its_effect_once(
     shop, place_order, settled, metric, exported, eventually, adds_up, rows_of, publish
 ):

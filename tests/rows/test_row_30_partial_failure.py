@@ -29,7 +29,7 @@ PROCESSES = {
     "broker": ("nats",),
     "console or Collector": ("console",),
 }
-FAST = {"orders", "inventory", "console or Collector"}
+FAST = {"orders"}
 PRODUCTS, READY = "`GET /products`", "`GET /health/ready`"
 BODY = {"customer_id": "ann", "items": [{"sku": "horn", "quantity": 1}]}
 CLIENTS = 2

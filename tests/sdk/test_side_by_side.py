@@ -106,6 +106,7 @@ def run_wired(serve_program, fetch, make_otlp_sink):
     return run
 
 
+@pytest.mark.slow
 def test_every_difference_is_known(run_wired):
     """Spans, metrics, logs and resource of both runs differ in what the table says, and in all of that."""
     found = side_by_side.differences(run_wired("kit"), run_wired("sdk"))

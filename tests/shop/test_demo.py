@@ -53,6 +53,7 @@ def wait_gone(processes: list[psutil.Process], timeout: float) -> list[psutil.Pr
     return psutil.wait_procs(processes, timeout)[1]
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_everything(start: Start):
     """The demo comes up with console and load, says where they are, and Ctrl-C leaves no process and no port."""
     taken = ports()
@@ -85,6 +86,7 @@ def child_running(demo: subprocess.Popen[str], module: str) -> psutil.Process:
     raise AssertionError(f"no child runs {module}")
 
 
+@pytest.mark.slow
 def test_crash_of_one_is_told_and_ends_the_rest(start: Start):
     """When one process dies the demo names it, shows the end of its log, stops the others and fails."""
     demo = start(**ports())
