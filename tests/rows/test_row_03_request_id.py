@@ -19,10 +19,12 @@ def test_the_id_alone_finds_the_logs_of_all_services(place, backend, eventually)
         return found if {labels["service_name"] for labels, _ in found} == FIVE else None
 
     assert {labels["trace_id"] for labels, _ in eventually(lines)} == {placed.trace_id}
-    spans = backend.trace(placed.trace_id)
-    entries = [span for span in spans if span.kind in ("SERVER", "CONSUMER")]
-    assert {span.service for span in entries} == FIVE
-    assert {span.attributes["request_id"] for span in entries} == {placed.request_id}
+
+    def entries():
+        found = [span for span in backend.trace(placed.trace_id) if span.kind in ("SERVER", "CONSUMER")]
+        return found if {span.service for span in found} == FIVE else None
+
+    assert {span.attributes["request_id"] for span in eventually(entries)} == {placed.request_id}
 
 
 @pytest.mark.slow
