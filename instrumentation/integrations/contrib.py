@@ -4,7 +4,7 @@ They use the global providers, so their spans join the trace and their metrics r
 integration of its own, the kit's is used and theirs is not.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from importlib import import_module
 from itertools import takewhile
@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import Any, Protocol
 
 from instrumentation.guard import Guard
-from instrumentation.installed import Distribution, EntryPoint, distribution, distributions, normalised
+from instrumentation.installed import Distribution, EntryPoint, distributions, normalised
 
 GROUP = "opentelemetry_instrumentor"
 OURS = {
@@ -78,12 +78,13 @@ class Contrib:
         """Activate each instrumentation now if its library is imported, else as soon as it is."""
         if ALL in self._disabled:
             return
-        for announcing in distributions():
+        installed = {each.name: each for each in distributions()}
+        for announcing in installed.values():
             entry_points = announcing.entry_points(GROUP)
             for entry_point in entry_points:
                 if self._is_wanted(normalised(entry_point.name)):
                     run = partial(self._activate, entry_point)
-                    for module in _instrumented_modules(entry_point, is_alone=len(entry_points) == 1):
+                    for module in _instrumented_modules(entry_point, installed, is_alone=len(entry_points) == 1):
                         self._undos.append(when_imported(module, run))
 
     def undo(self) -> None:
@@ -138,14 +139,16 @@ def _instrumentor(value: str) -> Instrumentor:
     return attrgetter(attribute.strip())(import_module(module.strip()))()
 
 
-def _instrumented_modules(entry_point: EntryPoint, *, is_alone: bool) -> list[str]:
+def _instrumented_modules(
+    entry_point: EntryPoint, installed: Mapping[str, Distribution], *, is_alone: bool
+) -> list[str]:
     """Return the modules that show that the library is used; none if it is not installed."""
     requirements = [line.partition(";") for line in entry_point.distribution.fields("Requires-Dist")]
     found = [_name(requirement) for requirement, _, marker in requirements if "instruments" in marker]
     if not is_alone:
         # One of several instrumentations of a package, such as httpx2 beside httpx, is for the library of its name.
         found = [library for library in found if normalised(library) == normalised(entry_point.name)] or found
-    return [module for library in found for module in _top_level(library)]
+    return [module for library in found for module in _top_level(installed.get(normalised(library)))]
 
 
 def _name(requirement: str) -> str:
@@ -153,8 +156,7 @@ def _name(requirement: str) -> str:
     return "".join(takewhile(lambda character: character.isalnum() or character in "-_.", requirement.strip()))
 
 
-def _top_level(name: str) -> list[str]:
+def _top_level(found: Distribution | None) -> list[str]:
     """Return the packages that a distribution brings; none if it is not installed."""
-    found = distribution(name)
     names = set(found.packages()) if found else set[str]()
     return sorted(name for name in names if name.isidentifier() and not name.startswith("_"))
