@@ -180,6 +180,10 @@ class Shop:
         """Return the process of that name; replicas are `inventory-1`, `inventory-2`."""
         return next(child for child in self.children if child.name == name)
 
+    def replicas(self, service: str) -> list[Child]:
+        """Return all processes of a service, one or more."""
+        return [child for child in self.children if child.name.partition("-")[0] == service]
+
     def launch(self, child: Child) -> None:
         """Start a process, or start it again after it ended, and wait until it is ready."""
         child.start()

@@ -5,9 +5,9 @@ import time
 
 import httpx
 import pytest
-from poison import publish_poison
 from shop.child import stop_all
 from shop.runner import VERSION, Plan, Shop
+from shop.scenarios.stage import publish_poison
 
 from mixin.contract.emitted import of_otlp, plain
 
@@ -53,7 +53,7 @@ class Run:
                 ("gateway", "clew.target.call.duration", {"clew.target.version": CANARY}),
                 ("gateway", "clew.canary.verdicts", {"clew.canary.verdict": "promote"}),
             )
-            publish_poison(shop.broker_url)
+            publish_poison(shop.broker_url, "orders.created")
             self.wait_for(("inventory", "clew.dead_letter.messages", {}))
             break_table(shop.databases["payments"], "payments")
             self.wait_for(("payments", "messaging.process.duration", FAILED))

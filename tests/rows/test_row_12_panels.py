@@ -1,15 +1,14 @@
 """Row 12, health and bottlenecks at a glance: every panel has data when the shop runs on the stack."""
 
 import math
-import signal
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
-from poison import publish_poison
+from freezing import frozen
 from shop.runner import VERSION
+from shop.scenarios.stage import publish_poison
 
 from mixin import infrastructure as of
 from mixin.contract.check import of_backends, recorded
@@ -56,29 +55,16 @@ def busy(stack_load, stack_shop, stack_reader):
         door.put("/weights/inventory", json={VERSION: 50, CANARY: 50}).raise_for_status()
         told = {"version": CANARY, "verdict": "promote", "reason": "held"}
         door.put("/verdicts/inventory", json=told).raise_for_status()
-    publish_poison(stack_shop.broker_url)
+    publish_poison(stack_shop.broker_url, "orders.created")
     with httpx.Client(base_url=stack_shop.gateway_url, timeout=30) as gateway:
-        with away(stack_shop, "orders"):
+        with frozen(*stack_shop.replicas("orders")):
             assert gateway.get("/orders/none").is_server_error
-        with away(stack_shop, "inventory"):
+        with frozen(*stack_shop.replicas("inventory")):
             deadline = time.monotonic() + WAIT_SECONDS
             while missing := [name for name in WITHOUT_INVENTORY if not stack_reader.metrics(name)]:
                 assert time.monotonic() < deadline, f"the gateway does not tell {missing}"
                 gateway.get("/products")
     return stack_shop
-
-
-@contextmanager
-def away(shop, service):
-    """Freeze all replicas of a service."""
-    replicas = [child for child in shop.children if child.name.split("-")[0] == service]
-    for child in replicas:
-        child.signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        for child in replicas:
-            child.signal(signal.SIGCONT)
 
 
 def needs_tempo(place):

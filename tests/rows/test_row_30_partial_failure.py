@@ -3,12 +3,12 @@
 import signal
 import threading
 import time
-from contextlib import contextmanager
 from pathlib import Path
 from statistics import quantiles
 
 import httpx
 import pytest
+from freezing import frozen
 
 pytestmark = pytest.mark.timeout(240)
 PAGE = Path(__file__).parents[2] / "docs" / "degradation.md"
@@ -92,20 +92,11 @@ def _told(answer):
 def test_the_outage_of_telemetry_takes_no_time_of_requests(outage, gateway, shop, down, adds_up):
     """With the console killed or frozen orders are taken as fast as before."""
     control = _p90(gateway)
-    with down("console") if outage == "killed" else _frozen(shop.child("console")):
+    with down("console") if outage == "killed" else frozen(shop.child("console")):
         without = _p90(gateway)
     adds_up()
     # Whoever waited for an export would take seconds; less than one is the noise of a busy machine.
     assert without < control + 1, (without, control)
-
-
-@contextmanager
-def _frozen(child):
-    child.signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        child.signal(signal.SIGCONT)
 
 
 def _p90(gateway):

@@ -11,39 +11,28 @@ import time
 
 import matrix
 import pytest
+from quick_stack import LOAD_RATE, Scene, quick_plan, sending_to
 from shop.invariants import check
-from shop.runner import Plan as ShopPlan
-from shop.runner import Shop
-from shop.scenarios.scenario import QUICK
+from shop.runner import Plan, Shop
 from shop.scenarios.stage import Stage
 from shop.scenarios.table import SCENARIOS
 
-from mixin.generate import ROOT
-from mixin.generate import main as generate
-from stack.native import Backends, Plan
-from stack.reader import Reader
+from stack.native import Backends
 
 pytestmark = [pytest.mark.scenarios, pytest.mark.timeout(900), pytest.mark.xdist_group("stack")]
 
-LOAD_RATE = 5.0
-CALM_SECONDS = 12
-"""How long nothing may fire before anything is broken."""
 CALM_WITHIN_SECONDS = 180
 WATCH_SECONDS = 10
 """How long nothing else may fire after the last of the expected alerts did."""
 CONVERGED_WITHIN_SECONDS = 120
-FIRING = 'ALERTS{alertstate="firing"}'
-ORDERS_END = 'sum(rate(shop_orders_settled_total{outcome="confirmed"}[10s])) > 0'
 
 
-class Scene:
-    """The shop on backends of its own, with quick rules."""
+class Staged(Scene):
+    """A scene whose shop can be given faults."""
 
     def __init__(self, shop, backends):
-        self.shop = shop
-        self.backends = backends
+        super().__init__(shop, backends)
         self.stage = Stage(shop, backends.children["otelcol"])
-        self.reader = Reader(backends.traces_url, backends.url("loki"), backends.url("prometheus"))
 
     def forget(self):
         """Begin with an empty Prometheus: what one scenario did to long windows is nothing to the next."""
@@ -51,28 +40,13 @@ class Scene:
         shutil.rmtree(self.backends.plan.directory / "prometheus/data")
         self.backends.start_again("prometheus")
 
-    def firing(self):
-        """Return the names of the alerts that fire now."""
-        return {labels["alertname"] for labels, _ in self.reader.metrics(FIRING)}
-
-    def wait_until_calm(self):
-        """Wait until orders end and nothing has fired for a while."""
-        deadline = time.monotonic() + CALM_WITHIN_SECONDS
-        calm_since = time.monotonic()
-        while time.monotonic() - calm_since < CALM_SECONDS:
-            firing = self.firing()
-            if firing or not self.reader.metrics(ORDERS_END):
-                calm_since = time.monotonic()
-            assert time.monotonic() < deadline, f"never calm: {firing}"
-            time.sleep(0.5)
-
     def watched(self, scenario):
         """Watch until all that is due has fired, or is late, and a while longer; return what fired after how long."""
         wanted = {alert: due.quick_seconds for alert, due in scenario.fires.items() if due.quick_seconds is not None}
         began = time.monotonic()
         fired, watched_until = {}, began + max(wanted.values()) + WATCH_SECONDS
         while time.monotonic() < watched_until:
-            for alert in self.firing() - fired.keys():
+            for alert in {name for name, _ in self.firing()} - fired.keys():
                 fired[alert] = time.monotonic() - began
             if wanted.keys() <= fired.keys():
                 watched_until = min(watched_until, began + max(map(fired.get, wanted)) + WATCH_SECONDS)
@@ -91,40 +65,23 @@ class Scene:
 def scene(tmp_path_factory):
     """One shop for all scenarios: that it recovers is part of them."""
     directory = tmp_path_factory.mktemp("scenarios")
-    for name in ("collector", "prometheus", "loki", "tempo"):
-        shutil.copytree(ROOT / name, directory / "configuration" / name)
-    prometheus = directory / "configuration/prometheus"
-    assert generate(["--quick", str(QUICK), "--to", str(prometheus / "rules")]) == 0
-    settings = (prometheus / "prometheus.yml").read_text()
-    for usual, quick in (
-        ("rule_query_offset: 10s", "rule_query_offset: 2s"),
-        ("scrape_interval: 15s", "scrape_interval: 2s"),
-    ):
-        assert usual in settings
-        settings = settings.replace(usual, quick)
-    (prometheus / "prometheus.yml").write_text(settings)
-    with Backends(Plan(directory / "backends", directory / "configuration")) as backends:
-        sending = {
-            "OTEL_SDK_DISABLED": "false",
-            "OTEL_EXPORTER_OTLP_ENDPOINT": backends.otlp_url,
-            "OTEL_METRIC_EXPORT_INTERVAL": "1000",
-        }
+    with Backends(quick_plan(directory)) as backends:
         own = {
             "orders": {"STEP_TIMEOUT_SECONDS": "5"},
             "payments": {"DECLINE_SHARE": "0.05"},
             "inventory": {"STOCK_PIECES": "1000000"},
         }
-        plan = ShopPlan(
+        plan = Plan(
             directory / "shop",
             console=False,
             replicas=2,
             canaries={"inventory": "1.1.0"},
             admin_token="scenarios-of-a-test",
-            environment=sending,
+            environment=sending_to(backends),
             service_environment=own,
         )
         with Shop(plan) as shop:
-            found = Scene(shop, backends)
+            found = Staged(shop, backends)
             yield found
             found.reader.close()
 
@@ -135,7 +92,7 @@ def test_a_scenario_fires_its_alerts_in_time_and_no_other_and_the_shop_recovers(
     scenario = SCENARIOS[name]
     scene.forget()
     with scene.shop.load(LOAD_RATE):
-        scene.wait_until_calm()
+        scene.wait_until_calm(CALM_WITHIN_SECONDS)
         with scenario.fault(scene.stage):
             fired = scene.watched(scenario)
     matrix_line(name, fired, quick=True)

@@ -5,30 +5,22 @@ time and interval divided by QUICK (`python -m mixin.generate --quick`); names, 
 What cannot be quickened, as the broker client's timeout of 5 s, makes the alerts come relatively later than in earnest.
 """
 
-import os
-import shutil
-import signal
 import threading
 import time
-from pathlib import Path
 
 import httpx
 import pytest
+from freezing import frozen
+from quick_stack import LOAD_RATE, Scene, quick_plan, sending_to
 from shop.child import stop_all
-from shop.runner import Plan as ShopPlan
-from shop.runner import Shop
+from shop.runner import Plan, Shop
+from shop.scenarios.scenario import QUICK
 
-from mixin.generate import main as generate
-from stack.native import Backends, Plan
-from stack.reader import Reader
+from stack.native import Backends
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(400), pytest.mark.xdist_group("stack")]
 
-ROOT = Path(__file__).parents[2]
-QUICK = 30
-LOAD_RATE = 5.0
-CALM_SECONDS = 12
-"""How long nothing may fire before anything is broken."""
+CALM_WITHIN_SECONDS = 120
 DETECT_SECONDS = 90
 WATCH_SECONDS = 15
 """How long nothing else may fire after the expected alert does."""
@@ -37,55 +29,24 @@ WATCH_SECONDS = 15
 @pytest.fixture
 def scene(tmp_path):
     """The shop under load on backends of its own with quick rules; ready when nothing fires."""
-    for name in ("collector", "prometheus", "loki", "tempo"):
-        shutil.copytree(ROOT / name, tmp_path / "configuration" / name)
-    prometheus = tmp_path / "configuration/prometheus"
-    assert generate(["--quick", str(QUICK), "--to", str(prometheus / "rules")]) == 0
-    settings = (prometheus / "prometheus.yml").read_text()
-    for usual, quick in (
-        ("rule_query_offset: 10s", "rule_query_offset: 2s"),
-        ("scrape_interval: 15s", "scrape_interval: 2s"),
-    ):
-        assert usual in settings
-        settings = settings.replace(usual, quick)
-    (prometheus / "prometheus.yml").write_text(settings)
-    with Backends(Plan(tmp_path / "backends", tmp_path / "configuration")) as backends:
-        sending = {
-            "OTEL_SDK_DISABLED": "false",
-            "OTEL_EXPORTER_OTLP_ENDPOINT": backends.otlp_url,
-            "OTEL_METRIC_EXPORT_INTERVAL": "1000",
-        }
+    with Backends(quick_plan(tmp_path)) as backends:
         own = {"payments": {"DECLINE_SHARE": "0.05"}, "inventory": {"STOCK_PIECES": "1000000"}}
-        plan = ShopPlan(tmp_path / "shop", console=False, replicas=2, environment=sending, service_environment=own)
+        plan = Plan(
+            tmp_path / "shop",
+            console=False,
+            replicas=2,
+            environment=sending_to(backends),
+            service_environment=own,
+        )
         with Shop(plan) as shop, shop.load(LOAD_RATE):
-            found = Scene(shop, Reader(backends.traces_url, backends.url("loki"), backends.url("prometheus")))
-            found.wait_until_calm()
+            found = Incident(shop, backends)
+            found.wait_until_calm(CALM_WITHIN_SECONDS)
             yield found
             found.reader.close()
 
 
-class Scene:
-    """The shop, and what Prometheus says of it."""
-
-    def __init__(self, shop, reader):
-        self.shop = shop
-        self.reader = reader
-
-    def firing(self):
-        """Return the names of the alerts that fire now, with the SLO where they have one."""
-        found = self.reader.metrics('ALERTS{alertstate="firing"}')
-        return {(labels["alertname"], labels.get("slo", "")) for labels, _ in found}
-
-    def wait_until_calm(self):
-        """Wait until the shop is seen, orders end, and nothing has fired for a while."""
-        deadline = time.monotonic() + 120
-        calm_since = time.monotonic()
-        while time.monotonic() - calm_since < CALM_SECONDS:
-            seen = self.reader.metrics('rate(shop_orders_settled_total{outcome="confirmed"}[10s]) > 0')
-            if self.firing() or not seen:
-                calm_since = time.monotonic()
-            assert time.monotonic() < deadline, f"never calm: {self.firing()}"
-            time.sleep(0.5)
+class Incident(Scene):
+    """A scene on which something happens."""
 
     def fired_after(self, expected):
         """Wait for the expected alert, then watch on; return all that fired and the seconds until the expected did."""
@@ -141,15 +102,12 @@ def test_a_broker_that_stopped_fires_messages_not_published_alone(scene, record_
 def test_latency_fires_the_fast_burn_alone(scene, record_property):
     """Both instances of inventory stand still for more than half of each second."""
     over = threading.Event()
-    inventory = [scene.shop.child(name) for name in ("inventory-1", "inventory-2")]
+    inventory = scene.shop.replicas("inventory")
 
     def stutter():
         while not over.is_set():
-            for child in inventory:
-                os.kill(child.pid, signal.SIGSTOP)
-            over.wait(0.55)
-            for child in inventory:
-                os.kill(child.pid, signal.SIGCONT)
+            with frozen(*inventory):
+                over.wait(0.55)
             over.wait(0.45)
 
     thread = threading.Thread(target=stutter)

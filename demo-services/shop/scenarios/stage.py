@@ -74,9 +74,8 @@ class Stage:
     @contextmanager
     def without(self, *services: str) -> Iterator[None]:
         """Stop processes, each replica of a service, and start them again."""
-        with self._stopped(
-            [child for child in self.shop.children if child.name.partition("-")[0] in services and child.running]
-        ):
+        replicas = [child for service in services for child in self.shop.replicas(service)]
+        with self._stopped([child for child in replicas if child.running]):
             yield
 
     @contextmanager
@@ -88,7 +87,7 @@ class Stage:
     @contextmanager
     def poisoned(self, subject: str) -> Iterator[None]:
         """Publish a message that nobody can read. There is nothing to undo: it is put aside."""
-        asyncio.run(_publish(self.shop.broker_url, subject))
+        publish_poison(self.shop.broker_url, subject)
         yield
 
     @contextmanager
@@ -112,6 +111,11 @@ class Stage:
             raise StageError(f"{method} {url}: {error.read().decode(errors='replace')}") from None
         except OSError as error:
             raise StageError(f"{method} {url}: {error}; does the process run?") from None
+
+
+def publish_poison(broker_url: str, subject: str) -> None:
+    """Publish a message that nobody can read: whoever is given it puts it aside in the end."""
+    asyncio.run(_publish(broker_url, subject))
 
 
 async def _publish(broker_url: str, subject: str) -> None:
