@@ -1,29 +1,17 @@
 """Each alert fires when it should and only then, told by promtool on simulated clocks."""
 
-import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-import yaml
+from alerting import ALERTS, called, changed_rules, delay, lag, outbox, promtool, saga, series, settled, weight
 
 from mixin import infrastructure as of
 from mixin import names
-from mixin.generate import RULE_FILES, RULES
+from mixin.generate import ROOT, RULE_FILES, RULES
 from mixin.promql import equal, select
-from mixin.rule import Alert
 from mixin.slo import SLOS
-from stack.binary import find
 
 pytestmark = pytest.mark.stack
-ROOT = Path(__file__).parents[2]
-ALERTS = {
-    rule.name: rule
-    for groups in RULE_FILES.values()
-    for group in groups
-    for rule in group.rules
-    if isinstance(rule, Alert)
-}
 
 
 @dataclass(frozen=True)
@@ -34,11 +22,6 @@ class Case:
     series: dict[str, str]
     fires: tuple[dict[str, str], ...] = ()
     after: int = 20
-
-
-def series(name, **labels):
-    """Select one series."""
-    return select(name, *(equal(key, value) for key, value in labels.items()))
 
 
 def http(status="202", **labels):
@@ -57,32 +40,12 @@ def sent(**labels):
     return series(names.SENT.name, **{names.SERVICE: "orders", names.DESTINATION: "events", **labels})
 
 
-def settled(outcome):
-    return series(names.ORDERS_SETTLED.name, **{names.SERVICE: "orders", names.OUTCOME: outcome})
-
-
-def delay(service):
-    return series(names.LOOP_DELAY_MAX.name, **{names.SERVICE: service})
-
-
 def lost(reason):
     return series(names.SPANS_PROCESSED.name, **{names.SERVICE: "orders", names.ERROR: reason})
 
 
 def queue(name):
     return series(name, exporter="otlp_http/loki", data_type="logs")
-
-
-def outbox(service):
-    return series(names.OUTBOX_OLDEST.name, **{names.SERVICE: service})
-
-
-def saga():
-    return series(names.SAGA_OLDEST.name, **{names.SERVICE: "orders", names.SAGA: "order"})
-
-
-def lag(le):
-    return series(names.CONSISTENCY_LAG.bucket, **{names.SERVICE: "orders", "le": le})
 
 
 def dead(service):
@@ -97,15 +60,6 @@ def retried(outcome):
     return series(
         names.RETRY_CALLS.name, **{names.SERVICE: "gateway", names.RETRY: "inventory", names.RETRY_OUTCOME: outcome}
     )
-
-
-def called(version, **labels):
-    """The count of calls to a version of inventory."""
-    return series(names.TARGET_CALLS.count, **{names.TARGET: "inventory", names.TARGET_VERSION: version, **labels})
-
-
-def weight(version):
-    return series(names.TARGET_WEIGHT.name, **{names.TARGET: "inventory", names.TARGET_VERSION: version})
 
 
 def versions(stable_failures, canary_failures, canary_weight=0.1):
@@ -382,27 +336,12 @@ def rule_files(case):
     return RULE_FILES if case.title.startswith("SLOs") else ("symptoms.yaml",)
 
 
-@pytest.fixture(scope="module")
-def promtool():
-    """The program."""
-    return find("promtool")
-
-
-def judged(promtool, directory, cases, rules):
-    """Return promtool's exit code and words on some cases."""
-    path = directory / "rules.test.yaml"
-    tests = [in_promtools_words(case) for case in cases]
-    path.write_text(
-        yaml.safe_dump({"rule_files": [str(file) for file in rules], "evaluation_interval": "1m", "tests": tests})
-    )
-    done = subprocess.run([promtool, "test", "rules", path], capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout + done.stderr
-
-
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.title)
-def test_exactly_the_expected_alerts_fire(promtool, tmp_path, case):
+def test_exactly_the_expected_alerts_fire(tmp_path, case):
     """In each situation the alerts that should fire do, and no other."""
-    code, words = judged(promtool, tmp_path, [case], [ROOT / RULES / file for file in rule_files(case)])
+    code, words = promtool(
+        tmp_path, [in_promtools_words(case)], [ROOT / RULES / file for file in rule_files(case)], "1m"
+    )
     assert code == 0, words
 
 
@@ -418,15 +357,9 @@ def test_each_alert_has_a_case_that_fires_it_and_one_that_comes_close():
 
 
 @pytest.mark.parametrize("name", [name for name in ALERTS if not name.startswith("Slo")])
-def test_a_mutated_threshold_is_noticed(promtool, tmp_path, name):
+def test_a_mutated_threshold_is_noticed(tmp_path, name):
     """With its expression turned to one that never holds, an alert's case fails: the cases can tell."""
-    for file in RULE_FILES:
-        text = yaml.safe_load((ROOT / RULES / file).read_text())
-        for group in text["groups"]:
-            for rule in group["rules"]:
-                if rule.get("alert") == name:
-                    rule["expr"] = f"({rule['expr']}) > 1e12"
-        (tmp_path / file).write_text(yaml.safe_dump(text))
+    files = changed_rules(tmp_path, name, lambda expression: f"({expression}) > 1e12")
     case = next(case for case in CASES if any(labels["alertname"] == name for labels in case.fires))
-    code, _ = judged(promtool, tmp_path, [case], [tmp_path / file for file in RULE_FILES])
+    code, _ = promtool(tmp_path, [in_promtools_words(case)], files, "1m")
     assert code != 0

@@ -2,16 +2,7 @@
 
 import re
 
-from mixin.generate import RULE_FILES
-from mixin.rule import Alert
-
-ALERTS = {
-    rule.name: rule
-    for groups in RULE_FILES.values()
-    for group in groups
-    for rule in group.rules
-    if isinstance(rule, Alert)
-}
+from alerting import ALERTS
 
 
 def mistakes(scenario, fired, *, quick=False):

@@ -2,6 +2,8 @@
 
 from math import inf
 
+from alerting import called, delay, lag, outbox, saga, series, settled, weight
+
 from mixin import infrastructure as of
 from mixin import names
 from mixin.promql import equal, select
@@ -14,11 +16,6 @@ LASTING_SECONDS = 20 * 60
 MIB = 2**20
 ORDERS = 4.0
 """Orders a second, a tenth of which is declined."""
-
-
-def series(name, **labels):
-    """Select one series."""
-    return select(name, *(equal(key, value) for key, value in labels.items()))
 
 
 def counted(before, *after, first=0.0):
@@ -95,26 +92,6 @@ def sent(service, **more):
     return series(names.SENT.name, **{names.SERVICE: service, names.DESTINATION: f"{service}.events", **more})
 
 
-def settled(outcome):
-    return series(names.ORDERS_SETTLED.name, **{names.SERVICE: "orders", names.OUTCOME: outcome})
-
-
-def outbox(service):
-    return series(names.OUTBOX_OLDEST.name, **{names.SERVICE: service})
-
-
-def saga():
-    return series(names.SAGA_OLDEST.name, **{names.SERVICE: "orders", names.SAGA: "order"})
-
-
-def lag(le):
-    return series(names.CONSISTENCY_LAG.bucket, **{names.SERVICE: "orders", "le": le})
-
-
-def delay(service):
-    return series(names.LOOP_DELAY_MAX.name, **{names.SERVICE: service})
-
-
 def pending(service):
     return series(names.POOL_PENDING.name, **{names.SERVICE: service, names.POOL: service})
 
@@ -134,14 +111,6 @@ def rejected(name):
 
 def dead(service, subject):
     return series(names.DEAD_LETTERS.name, **{names.SERVICE: service, names.DESTINATION: subject})
-
-
-def called(version, **more):
-    return series(names.TARGET_CALLS.count, **{names.TARGET: "inventory", names.TARGET_VERSION: version, **more})
-
-
-def weight(version):
-    return series(names.TARGET_WEIGHT.name, **{names.TARGET: "inventory", names.TARGET_VERSION: version})
 
 
 def up(component):

@@ -1,16 +1,14 @@
 """Every scenario on simulated clocks, with the committed rules: its alerts in time, and silence of all others."""
 
 import re
-import subprocess
 
 import matrix
 import pytest
-import yaml
+from alerting import changed_rules, promtool
 from shop.scenarios.table import SCENARIOS
 from simulated_shop import BEFORE_SECONDS, LASTING_SECONDS, STEP_SECONDS, with_fault
 
 from mixin.generate import ROOT, RULE_FILES, RULES
-from stack.binary import find
 
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
@@ -36,13 +34,9 @@ def fired(directory, name, rules):
             {"expr": QUERY, "eval_time": f"{BEFORE_SECONDS + moment}s", "exp_samples": []} for moment in MOMENTS
         ],
     }
-    path = directory / f"{name}.test.yaml"
-    whole = {"rule_files": [str(file) for file in rules], "evaluation_interval": f"{STEP_SECONDS}s", "tests": [test]}
-    path.write_text(yaml.safe_dump(whole))
-    done = subprocess.run([find("promtool"), "test", "rules", path], capture_output=True, text=True, check=False)
-    said = done.stdout + done.stderr
-    assert done.returncode in (0, 1), said
-    assert (done.returncode == 0) == ("got:" not in said), said
+    code, said = promtool(directory, [test], rules, f"{STEP_SECONDS}s")
+    assert code in (0, 1), said
+    assert (code == 0) == ("got:" not in said), said
     found = {}
     for time, got in _GOT.findall(said):
         seconds = sum(int(number) * _UNITS[unit] for number, unit in re.findall(r"(\d+)([hms])", time)) - BEFORE_SECONDS
@@ -73,15 +67,12 @@ MUTATED = [
 @pytest.mark.parametrize(("name", "alert", "threshold", "mutated", "words"), MUTATED, ids=str)
 def test_a_mutated_threshold_turns_the_matrix_red(tmp_path, name, alert, threshold, mutated, words):
     """With another threshold an alert comes too early, too late, not at all, or where it has no place: each is said."""
-    files = []
-    for file in RULE_FILES:
-        rules = yaml.safe_load((ROOT / RULES / file).read_text())
-        for rule in (rule for group in rules["groups"] for rule in group["rules"]):
-            if rule.get("alert") == alert:
-                assert threshold in rule["expr"]
-                rule["expr"] = rule["expr"].replace(threshold, mutated)
-        files.append(tmp_path / file)
-        files[-1].write_text(yaml.safe_dump(rules))
+
+    def change(expression):
+        assert threshold in expression
+        return expression.replace(threshold, mutated)
+
+    files = changed_rules(tmp_path, alert, change)
     (found,) = matrix.mistakes(SCENARIOS[name], fired(tmp_path, name, files))
     assert alert in found
     assert words in found
