@@ -8,7 +8,7 @@ import httpx
 import pytest
 from freezing import frozen
 from shop.runner import VERSION
-from shop.scenarios.stage import publish_poison
+from shop.scenarios.stage import Stage, publish_poison
 
 from mixin import infrastructure as of
 from mixin.contract.check import of_backends, recorded
@@ -59,11 +59,12 @@ def busy(stack_load, stack_shop, stack_reader):
     with httpx.Client(base_url=stack_shop.gateway_url, timeout=30) as gateway:
         with frozen(*stack_shop.replicas("orders")):
             assert gateway.get("/orders/none").is_server_error
-        with frozen(*stack_shop.replicas("inventory")):
+        with Stage(stack_shop).without("inventory"):
             deadline = time.monotonic() + WAIT_SECONDS
             while missing := [name for name in WITHOUT_INVENTORY if not stack_reader.metrics(name)]:
                 assert time.monotonic() < deadline, f"the gateway does not tell {missing}"
                 gateway.get("/products")
+                time.sleep(0.1)
     return stack_shop
 
 
