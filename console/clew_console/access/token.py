@@ -25,7 +25,7 @@ _PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark"><title>Token · Clew</title>
 <link rel="icon" href="/static/icon.svg" type="image/svg+xml">
-<link rel="stylesheet" href="/static/tokens.css"><link rel="stylesheet" href="/static/page.css"></head>
+<link rel="stylesheet" href="/static/console.css"></head>
 <body><main><form class="empty" method="post" action="/login"><h1>This console asks for its token</h1>
 <p>{said}</p>
 <p><label>Token <input type="password" name="token" required autocomplete="current-password"></label>

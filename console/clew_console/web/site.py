@@ -15,8 +15,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
-from starlette.routing import Mount, Route
-from starlette.staticfiles import StaticFiles
+from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clew_console.access.guard import Guard
@@ -43,6 +42,7 @@ from clew_console.web.pages import (
     traces,
 )
 from clew_console.web.run_summaries import Summaries
+from clew_console.web.static_files import StaticFiles
 
 _PATHS: dict[str, Answer] = {
     "/": overview.page,
@@ -74,16 +74,17 @@ _HEADERS = {
 
 def site(runs: Runs, writer: Writer, otlp_url: str, guard: Guard) -> ASGIApp:
     """Return the ASGI application behind the guard; `otlp_url` is what empty pages tell to send to."""
-    templates = _templates(otlp_url, has_token=guard.tokens is not None)
+    files = StaticFiles(Path(__file__).parent / "static")
+    templates = _templates(otlp_url, files, has_token=guard.tokens is not None)
     routes = [Route(path, _endpoint(templates, answer)) for path, answer in _PATHS.items()]
     summaries = Summaries(runs)
     of_runs = [Route(path, _endpoint(templates, partial(answer, summaries))) for path, answer in _RUN_PATHS.items()]
-    static = Mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
+    static = Route("/static/{path:path}", files.answer)
     app = Starlette(routes=[*routes, *of_runs, *api_routes(writer), *run_routes(runs), static])
     return _SafeHeaders(guard.around(RunPaths(app, runs)))
 
 
-def _templates(otlp_url: str, *, has_token: bool) -> Environment:
+def _templates(otlp_url: str, files: StaticFiles, *, has_token: bool) -> Environment:
     templates = Environment(
         loader=PackageLoader("clew_console.web"),
         autoescape=True,
@@ -94,6 +95,7 @@ def _templates(otlp_url: str, *, has_token: bool) -> Environment:
     templates.globals |= {
         "otlp_url": otlp_url,
         "has_token": has_token,
+        "static": files.address,
         "icon": icon,
         "icon_sheet": icon_sheet,
         "around_line": logs.around_line,
@@ -147,18 +149,18 @@ def _based(html: str, base: str) -> str:
 class _SafeHeaders:
     """Allow only the site's own scripts and styles, none of them inline, and nothing to be framed.
 
-    Nothing is kept by the browser but the static files, and those are asked for anew each time (ETag, 304).
+    Nothing is kept by the browser but what says itself that it may be: the static files.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        caching = "no-cache" if scope.get("path", "").startswith("/static/") else "no-store"
-
         async def send_safely(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update({**_HEADERS, "Cache-Control": caching})
+                headers = MutableHeaders(scope=message)
+                headers.update(_HEADERS)
+                headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
         await self._app(scope, receive, send_safely)
