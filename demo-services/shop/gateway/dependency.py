@@ -12,7 +12,9 @@ from shop.reliability.retry import Retry
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-AWAY = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED)
+LEFT = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
+"""Of a replica that leaves: what it has not begun by then it cancels. The caller's own cancelling is no `RpcError`."""
+AWAY = (*LEFT, grpc.StatusCode.DEADLINE_EXCEEDED)
 
 
 class Dependency:
@@ -26,7 +28,7 @@ class Dependency:
     def __init__(self, name: str, timeout_seconds: float) -> None:
         self.breaker = Breaker(name, is_away)
         self._timeout_seconds = timeout_seconds
-        self._retry = Retry(name, lambda error: _code(error) is grpc.StatusCode.UNAVAILABLE)
+        self._retry = Retry(name, lambda error: _code(error) in LEFT)
 
     async def call(self, method: Callable[..., Awaitable[Any]], request: Any) -> Any:
         """Call a method.

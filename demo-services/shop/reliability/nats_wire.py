@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from faststream import AckPolicy
@@ -12,7 +13,7 @@ from nats.js.api import ConsumerConfig, RetentionPolicy
 from shop.reliability.wire import KEY_HEADER, MAX_DELIVERIES, PUBLISH_TIMEOUT_SECONDS, WORKERS, Letter, Waiting, text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from faststream.message import StreamMessage
 
@@ -57,7 +58,9 @@ class NatsWire:
 
     def subscriber(self, subject: str) -> Any:
         """Read with several workers."""
-        return self._subscriber(subject, subject.replace(".", "-"), pull_sub=FETCH, max_workers=WORKERS)
+        reader = self._subscriber(subject, subject.replace(".", "-"), pull_sub=FETCH, max_workers=WORKERS)
+        reader.consume = partial(_consume_or_give_back, reader, reader.consume)
+        return reader
 
     def batch_subscriber(self, subject: str, purpose: str, size: int, wait_seconds: float) -> Any:
         """Read batches; `purpose` names the durable consumer, beside that of `subscriber`."""
@@ -108,6 +111,17 @@ class NatsWire:
             for info in consumers
             if (info.config.filter_subject or "").startswith(f"{self._service}.")
         ]
+
+
+async def _consume_or_give_back(reader: Any, consume: Callable[[Any], Awaitable[None]], raw: Any) -> None:
+    """Consume a message, or leave it to another process at once if it comes while this one stops.
+
+    FastStream drops it then, and the broker would wait ACK_WAIT_SECONDS for its acknowledgement.
+    """
+    if reader.running:
+        await consume(raw)
+    else:
+        await raw.nak()
 
 
 def _parts(message: StreamMessage[Any]) -> Sequence[Any]:
