@@ -110,6 +110,7 @@ def after_commit(connection: AsyncConnection, tell: Callable[[], None]) -> None:
 def _prepare_sqlite(engine: AsyncEngine, busy_timeout_ms: int) -> None:
     event.listen(engine.sync_engine, "connect", partial(_configure_connection, busy_timeout_ms))
     event.listen(engine.sync_engine, "begin", _begin)
+    event.listen(engine.sync_engine, "invalidate", _roll_back)
 
 
 def _configure_connection(busy_timeout_ms: int, connection: Any, _record: object) -> None:
@@ -126,3 +127,12 @@ def _configure_connection(busy_timeout_ms: int, connection: Any, _record: object
 def _begin(connection: Connection) -> None:
     writes = connection.get_execution_options().get("shop_write")
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _roll_back(connection: Any, _record: object, _error: object) -> None:
+    """End the transaction of a task that was cancelled within it.
+
+    SQLAlchemy closes the connection next, which does not: a statement that was not read to its end keeps SQLite's
+    connection alive, and with it the lock, until its cursor is collected.
+    """
+    connection.run_async(lambda driver: driver.rollback())
