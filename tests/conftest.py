@@ -43,6 +43,16 @@ pytest_plugins = ["whole_shop"] if find_spec("shop") is not None else []
 """The shop's fixtures, for stories and rows; the environment of an old FastAPI has no shop."""
 
 
+MOST_OF_AN_ID = 80
+
+
+def pytest_make_parametrize_id(val):
+    """Cut long values short: each worker sends every id to the controller, and one has 64 MiB of zeros."""
+    if isinstance(val, str | bytes) and len(val) > MOST_OF_AN_ID:
+        return f"{ascii(val[:MOST_OF_AN_ID])}... of {len(val)}"
+    return None
+
+
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items):
     """Keep the tests of each shop on one worker, as to start it takes long."""

@@ -44,6 +44,7 @@ QUICK_CASES = [("script", "up"), ("script", "down"), ("worker", "frozen")]
 WHOLE_CASES = [(kind, backend) for kind in ("script", "worker") for backend in BACKENDS]
 
 
+@pytest.mark.slow
 def test_programs(tell, tmp_path, pace):
     """A script and a worker with a handler of its own end in time; with a backend that is up, without a loss."""
     cases = pace.times(quick=QUICK_CASES, whole=WHOLE_CASES)

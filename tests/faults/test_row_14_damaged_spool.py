@@ -3,6 +3,7 @@
 import random
 import time
 
+import pytest
 from harness.emitter import Emitter
 from harness.sink import Sink
 
@@ -55,6 +56,7 @@ def damaged(directory, damage):
         sink.close()
 
 
+@pytest.mark.slow
 def test_damaged(tell, tmp_path, pace):
     """A segment that is cut or has a wrong byte costs at most what is damaged, and the next start is clean."""
     kinds = (flip, cut) * pace.times(quick=1, whole=10)

@@ -74,6 +74,7 @@ def drift(side, window):
 
 
 @pytest.mark.timeout(int(SOAK_SECONDS) + 900)
+@pytest.mark.slow
 def test_soak(trial, tell, pace, rate):
     """After hours of faults memory is flat, latency is what it was, and the ledger is exact."""
     seconds = SOAK_SECONDS if pace.is_whole else QUICK_SECONDS
