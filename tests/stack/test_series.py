@@ -12,18 +12,18 @@ SCRAPED = {"gateway", "orders", "notifications"}
 
 
 @pytest.fixture(scope="module")
-def busy(stack_shop, stack_reader):
+def busy(calm_shop, stack_reader):
     """The shop, after some requests that Prometheus has heard of, and after its pages were scraped."""
     import httpx
 
-    with httpx.Client(base_url=stack_shop.gateway_url, timeout=20) as gateway:
+    with httpx.Client(base_url=calm_shop.gateway_url, timeout=20) as gateway:
         for _ in range(10):
             assert gateway.get("/products").status_code == 200
     deadline = time.monotonic() + 90
     while time.monotonic() < deadline:
         up = stack_reader.metrics('up{job="metrics-pages"} == 1')
         if {labels["service"] for labels, _ in up} == SCRAPED:
-            return stack_shop
+            return calm_shop
         time.sleep(1)
     pytest.fail(f"scraped: {up}")
     return None

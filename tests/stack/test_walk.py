@@ -11,11 +11,11 @@ LATENCY = f'http_server_request_duration_seconds_bucket{{service_name="gateway",
 
 
 @pytest.fixture(scope="module")
-def order(stack_shop, stack_reader):
+def order(calm_shop, stack_reader):
     """The exemplar of an order, the spans of its trace, and its log lines, each found by what the one before says."""
     import httpx
 
-    with httpx.Client(base_url=stack_shop.gateway_url, timeout=20) as gateway:
+    with httpx.Client(base_url=calm_shop.gateway_url, timeout=20) as gateway:
         body = {"customer_id": "ann", "items": [{"sku": "horn", "quantity": 1}]}
         answer = gateway.post("/orders", json=body)
     assert answer.status_code == 202
