@@ -49,7 +49,7 @@ MOST_OF_AN_ID = 80
 def pytest_make_parametrize_id(val):
     """Cut long values short: each worker sends every id to the controller, and one has 64 MiB of zeros."""
     if isinstance(val, str | bytes) and len(val) > MOST_OF_AN_ID:
-        return f"{ascii(val[:MOST_OF_AN_ID])}... of {len(val)}"
+        return f"{val[:MOST_OF_AN_ID]!a}... of {len(val)}"
     return None
 
 
