@@ -126,6 +126,7 @@ generate: install  ## Generate the gRPC stubs, the dashboards, the alert rules a
 
 screenshots: install  ## Take the pictures in docs/images from a run of the shop
 	@$(BIN)/python tests/browser/screenshots.py docs/images
+	@$(BIN)/python tests/browser/pattern_pictures.py docs/images
 
 clean:  ## Remove the environment and what the demo stored
 	rm -rf .venv .clew .pytest_cache .ruff_cache

@@ -30,6 +30,17 @@ def test_each_block_of_the_guides_runs(run, otlp_sink, block):
         assert out == f"WARNING charged trace={charge.trace_id.hex()}\n"
 
 
+EXCERPTS = re.findall(r"```py\n# (\S+)\n(.*?)```", (DOCS / "patterns.md").read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize(("path", "excerpt"), EXCERPTS, ids=[path for path, _ in EXCERPTS])
+def test_each_excerpt_is_what_the_shop_s_code_says(path, excerpt):
+    """An excerpt is found in its file, line by line, however deep it is indented there."""
+    lines = [line.strip() for line in (ROOT / "demo-services" / path).read_text().splitlines()]
+    wanted = [line.strip() for line in excerpt.splitlines()]
+    assert any(lines[start : start + len(wanted)] == wanted for start in range(len(lines)))
+
+
 TESTING = (DOCS / "testing.md").read_text()
 
 

@@ -1,7 +1,6 @@
-"""A Collector alone, whose backends are one receiver that keeps what it is sent; and the shop without its customers."""
+"""A Collector alone, whose backends are one receiver that keeps what it is sent."""
 
 import pytest
-from freezing import frozen
 
 from stack.native import Backends, Plan
 
@@ -26,10 +25,3 @@ def start_collector(tmp_path, otlp_sink):
     yield start
     for backends in started:
         backends.stop()
-
-
-@pytest.fixture(scope="module")
-def calm_shop(stack_shop):
-    """The shop on the stack, whose customers stand still: what a test sends is the newest, and its counts stay."""
-    with frozen(*(child for child in stack_shop.children if child.name == "load")):
-        yield stack_shop

@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(400), pytest.mark.xdist_gro
 
 CALM_WITHIN_SECONDS = 120
 DETECT_SECONDS = 90
-WATCH_SECONDS = 15
+WATCH_SECONDS = 10
 """How long nothing else may fire after the expected alert does."""
 
 

@@ -13,6 +13,8 @@ pytestmark = [pytest.mark.stack, pytest.mark.timeout(600)]
 OUTAGE_SECONDS = 60
 RATE = 10
 DRAIN_SECONDS = 120
+HELD_SECONDS = 30
+"""How long a record may need from the Collector's queue to a backend's answer."""
 
 
 def collector_total(stack, name):
@@ -27,17 +29,20 @@ def drained(stack):
     return collector_total(stack, "otelcol_exporter_queue_size") == 0
 
 
-def wait_until(condition, seconds, what):
-    """Wait for something of another process."""
+def wait_until_equal(held, accepted, seconds):
+    """Wait until a backend holds exactly as many records as the Collector accepted."""
     deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, what
+    while (there := held()) != (wanted := accepted()):
+        assert time.monotonic() < deadline, f"{there} of {wanted}"
         time.sleep(0.5)
 
 
 @pytest.fixture(scope="module")
 def after_the_outage(stack, stack_shop):
-    """The stack, after its backends were away for a minute under load, came back, and got all that waited."""
+    """The stack, after its backends were away for a minute under load, came back, and got all that waited.
+
+    The shop stands still from then on, so that all counts stay.
+    """
     away = [name for name in ("prometheus", "loki", "tempo") if name in stack.children]
     with stack_shop.load(RATE):
         began = time.time()
@@ -45,8 +50,9 @@ def after_the_outage(stack, stack_shop):
         time.sleep(OUTAGE_SECONDS)
         held = collector_total(stack, "otelcol_exporter_queue_size")
         stack.start_again(*away)
-    wait_until(lambda: drained(stack), DRAIN_SECONDS, "the queues do not drain")
-    return began, held
+    with frozen(*stack_shop.children):
+        wait_until_equal(lambda: collector_total(stack, "otelcol_exporter_queue_size"), lambda: 0, DRAIN_SECONDS)
+        yield began, held
 
 
 def test_the_queue_held_what_came_meanwhile(after_the_outage):
@@ -65,22 +71,20 @@ def test_nothing_was_refused_or_given_up(stack, after_the_outage, signal):
 
 def test_loki_holds_every_log_record(stack, stack_reader, after_the_outage):
     """Loki holds as many lines as the Collector ever accepted."""
-
-    def same():
-        accepted = collector_total(stack, "otelcol_receiver_accepted_log_records")
-        return accepted and drained(stack) and stack_reader.log_count('{service_name=~".+"}') == accepted
-
-    wait_until(same, 60, "Loki lacks records")
+    wait_until_equal(
+        lambda: stack_reader.log_count('{service_name=~".+"}'),
+        lambda: collector_total(stack, "otelcol_receiver_accepted_log_records"),
+        HELD_SECONDS,
+    )
 
 
 def test_prometheus_holds_every_point(stack, stack_reader, after_the_outage):
     """Prometheus holds as many points as the Collector ever accepted, and none of its samples was too late."""
-
-    def same():
-        accepted = collector_total(stack, "otelcol_receiver_accepted_metric_points")
-        return accepted and drained(stack) and stack_reader.point_count() == accepted
-
-    wait_until(same, 60, "Prometheus lacks points")
+    wait_until_equal(
+        stack_reader.point_count,
+        lambda: collector_total(stack, "otelcol_receiver_accepted_metric_points"),
+        HELD_SECONDS,
+    )
     refused = "prometheus_tsdb_too_old_samples_total + prometheus_tsdb_out_of_bound_samples_total"
     assert [value for _, value in stack_reader.metrics(refused) if value] == []
 
@@ -99,13 +103,12 @@ def test_no_series_has_a_gap(stack_reader, after_the_outage):
     assert {service: gap for service, gap in gaps.items() if gap > OUTAGE_SECONDS / 2} == {}
 
 
-def test_tempo_holds_every_span(stack, stack_shop, stack_reader, after_the_outage):
-    """Tempo holds as many spans as the Collector ever accepted, told when no more come: it counts what is 5 s old."""
+def test_tempo_holds_every_span(stack, stack_reader, after_the_outage):
+    """Tempo holds as many spans as the Collector ever accepted; it counts what is 5 s old."""
     if "tempo" in stack.skipped:
         pytest.skip(f"tempo: {stack.skipped['tempo']}")
-    with frozen(*stack_shop.children):
-        wait_until(
-            lambda: stack_reader.span_count() == collector_total(stack, "otelcol_receiver_accepted_spans"),
-            90,
-            "Tempo lacks spans",
-        )
+    wait_until_equal(
+        stack_reader.span_count,
+        lambda: collector_total(stack, "otelcol_receiver_accepted_spans"),
+        HELD_SECONDS,
+    )

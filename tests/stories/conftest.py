@@ -14,3 +14,10 @@ def pytest_collection_modifyitems(config, items):
         if item.path.parent == Path(__file__).parent:
             item.add_marker(pytest.mark.stack)
             item.add_marker(pytest.mark.xdist_group("stack"))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def alone(request):
+    """No other customers come to a shop that tests share: the stories alone change the stock."""
+    if request.config.getoption("--backends") == "stack":
+        request.getfixturevalue("calm_shop")
