@@ -67,7 +67,7 @@ INCIDENTS := tests/stack/test_incidents.py
 stack-test: install  ## Run the shop on Prometheus, Loki and the Collector, which are built first (minutes, once)
 	@$(BIN)/python -m stack build
 	@$(BIN)/python -m pytest -m stack $(INCIDENTS) $(PYTEST_ARGS)
-	@$(BIN)/python -m pytest --backends stack -m stack -n 2 --dist loadgroup --ignore $(INCIDENTS) $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest --backends stack -m stack -n 3 --dist loadgroup --ignore $(INCIDENTS) $(PYTEST_ARGS)
 
 k8s-test: install  ## Have a Kubernetes API server judge kubernetes/; it is built first (a quarter of an hour, once)
 	@$(BIN)/python -m stack build kube-apiserver kubectl controller-gen
