@@ -18,7 +18,8 @@ from shop.scenarios.table import SCENARIOS
 
 SETTLE_SECONDS = 3
 """How long a trace may still grow after it is found."""
-FIND_SECONDS = 60
+FIND_SECONDS = 150
+"""A message is put aside after 70 s of deliveries."""
 SIZE = {"width": 1280, "height": 720}
 
 
@@ -27,8 +28,8 @@ class Picture:
     """One trace to find and to take.
 
     Attributes:
-        name: The file is `pattern-NAME-THEME.png`.
-        query: TraceQL that finds it.
+        name: The file is `pattern-NAME.png`.
+        query: TraceQL that finds it by a span, which is shown beside it.
         scenario: The fault during which it comes about.
     """
 
@@ -41,13 +42,13 @@ PICTURES = (
     Picture("saga", '{ span.clew.saga.outcome = "compensated" }', "payments-declined"),
     Picture("dead-letter", "{ span.clew.dead_letter = true }", "payments-failing"),
     Picture("breaker", '{ span.clew.breaker.fallback = "catalogue" }', "inventory-down"),
-    Picture("retry", '{ span.clew.retry.outcome = "succeeded" }', "bad-canary"),
+    Picture("retry", "{ span.clew.rpc.resend_count = 1 && status != error }", "bad-canary"),
     Picture("canary", '{ resource.deployment.role = "canary" && status = error }', "bad-canary"),
 )
 
 
 def main(directory):
-    """Run the shop, cause each fault in turn, and take a trace of it in both themes."""
+    """Run the shop, cause each fault in turn, and take a trace of it."""
     directory.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as data:
         plan = Plan(
@@ -63,17 +64,15 @@ def main(directory):
             stage = Stage(shop)
             for picture in PICTURES:
                 with SCENARIOS[picture.scenario].fault(stage):
-                    trace = found(shop.console_url, picture.query)
+                    address = found(shop.console_url, picture.query)
                 time.sleep(SETTLE_SECONDS)
-                for theme in ("light", "dark"):
-                    path = directory / f"pattern-{picture.name}-{theme}.png"
-                    take(browser, f"{shop.console_url}/trace/{trace}", path, theme)
-                print(f"{picture.name}: {trace}", flush=True)
+                take(browser, address, directory / f"pattern-{picture.name}.png")
+                print(f"{picture.name}: {address}", flush=True)
             browser.close()
 
 
 def found(console_url, query):
-    """Return the id of the newest trace that a query finds, waiting for one.
+    """Return the page of the newest trace that a query finds, with the span, waiting for one.
 
     Raises:
         TimeoutError: None came.
@@ -81,15 +80,16 @@ def found(console_url, query):
     deadline = time.monotonic() + FIND_SECONDS
     while time.monotonic() < deadline:
         answer = httpx.get(f"{console_url}/api/search", params={"q": query, "limit": 1}).raise_for_status()
-        if traces := answer.json()["traces"]:
-            return traces[0]["traceID"]
+        for trace in answer.json()["traces"]:
+            span_id = trace["spanSets"][0]["spans"][0]["spanID"]
+            return f"{console_url}/trace/{trace['traceID']}?span={span_id}"
         time.sleep(0.5)
     raise TimeoutError(f"no trace in {FIND_SECONDS} s: {query}")
 
 
-def take(browser, address, path, theme):
-    """Take a page in one theme."""
-    context = browser.new_context(viewport=SIZE, color_scheme=theme, timezone_id="UTC")
+def take(browser, address, path):
+    """Take a page."""
+    context = browser.new_context(viewport=SIZE, color_scheme="light", timezone_id="UTC")
     page = context.new_page()
     page.goto(address)
     page.wait_for_timeout(400)
