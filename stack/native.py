@@ -20,9 +20,9 @@ from stack import binary
 ROOT = Path(__file__).parent.parent
 START_SECONDS = 90.0
 STOP_SECONDS = 20.0
-"""Loki writes its head to disk when it is told to stop."""
-TEMPO_STOP_SECONDS = 3.0
-"""Tempo has written all after 1 s; but its query frontend waits for ever if it was asked anything in the last 30 s."""
+"""Loki and Tempo write their heads to disk when they are told to stop."""
+TEMPO_END_SECONDS = 2.0
+"""At the end, when nothing needs to be kept: Tempo waits for ever if it was asked anything in the last 30 s."""
 
 PORTS = (
     *("prometheus", "loki", "loki_grpc", "tempo", "tempo_grpc", "tempo_otlp"),
@@ -108,8 +108,9 @@ class Backends:
         self.start_again(*(names or self.children))
 
     def stop(self) -> None:
-        """End all; safe to call twice."""
-        self.halt(*self.children)
+        """End all for good; safe to call twice."""
+        stop_all([child for name, child in self.children.items() if name == "tempo"], TEMPO_END_SECONDS)
+        self.halt(*(name for name in self.children if name != "tempo"))
 
     def halt(self, *names: str) -> None:
         """End some backends as an operator would, with SIGTERM."""
@@ -161,7 +162,7 @@ class Backends:
         )
 
     def _tempo(self) -> Child:
-        tempo = self._child(
+        return self._child(
             "tempo",
             [f"-config.file={self.plan.configuration}/tempo/tempo.yaml", "-config.expand-env=true"],
             f"{self.url('tempo')}/ready",
@@ -172,8 +173,6 @@ class Backends:
             TEMPO_DIRECTORY=str(self.plan.directory / "tempo"),
             TEMPO_REMOTE_WRITE=f"{self.url('prometheus')}/api/v1/write",
         )
-        tempo.stop_seconds = TEMPO_STOP_SECONDS
-        return tempo
 
     def _collector(self) -> Child:
         files = [self.plan.configuration / "collector/collector.yaml", TRACES_TO_CONSOLE]

@@ -31,7 +31,6 @@ class Child:
         environment: All of its environment.
         log_path: Where stdout and stderr go; started anew with each start.
         is_ready: Asked while it starts: whether it serves.
-        stop_seconds: How long it gets to end at most, where that is less than the others get.
     """
 
     name: str
@@ -40,7 +39,6 @@ class Child:
     log_path: Path
     is_ready: Callable[[Child], bool]
     process: subprocess.Popen[bytes] | None = field(default=None)
-    stop_seconds: float = float("inf")
 
     def start(self) -> None:
         """Start the process; returns before it is ready."""
@@ -111,10 +109,9 @@ def stop_all(children: Sequence[Child], timeout_seconds: float) -> None:
     started = [child for child in children if child.process is not None]
     for child in started:
         child.signal(signal.SIGTERM)
-    began = time.monotonic()
+    deadline = time.monotonic() + timeout_seconds
     for child in started:
         assert child.process is not None  # noqa: S101 - chosen above
-        deadline = began + min(timeout_seconds, child.stop_seconds)
         with suppress(subprocess.TimeoutExpired):
             child.process.wait(max(0.0, deadline - time.monotonic()))
     for child in started:
