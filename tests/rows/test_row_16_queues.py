@@ -6,6 +6,7 @@ from contextlib import closing
 
 import pytest
 from faststream import Context
+from shop.contracts.events import READERS
 from shop.reliability.stream import Stream
 
 pytestmark = pytest.mark.timeout(240)
@@ -36,6 +37,17 @@ def test_one_event_is_handled_by_inventory_and_payments_in_its_trace(
     spans = eventually(handled)
     assert spans.count(("orders", "PRODUCER", "publish orders.created")) == 1
     assert spans.count(("inventory", "CONSUMER", "process orders.created")) == 1
+
+
+def test_what_waits_for_each_group_of_readers_is_a_metric(metric_points, eventually):
+    """The backlog is told for each group that the contracts name, and for no other."""
+
+    def told():
+        places = [point["attributes"] for point in metric_points("clew.messaging.backlog")]
+        return {(place["messaging.destination.name"], place["messaging.consumer.group.name"]) for place in places}
+
+    expected = {(subject, group) for subject, groups in READERS.items() for group in groups}
+    assert eventually(lambda: {pair for pair in told() if not pair[1].startswith("reader-")} == expected, 20)
 
 
 @pytest.mark.slow

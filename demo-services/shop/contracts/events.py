@@ -4,6 +4,7 @@ Each class names its subject. `event_id` identifies one occurrence: the inbox of
 of the same id, and JetStream drops a second publication of it.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 from uuid import uuid4
 
@@ -131,3 +132,19 @@ EVENTS: tuple[type[Event], ...] = (
     OrderConfirmed,
     OrderCancelled,
 )
+
+
+READERS: Mapping[str, tuple[str, ...]] = {
+    OrderCreated.subject: ("inventory-orders-created",),
+    StockReserved.subject: ("orders-inventory-reserved", "payments-inventory-reserved"),
+    StockRejected.subject: ("orders-inventory-rejected",),
+    PaymentCharged.subject: ("orders-payments-charged",),
+    PaymentDeclined.subject: ("orders-payments-declined",),
+    RefundPayment.subject: ("payments-payments-refund",),
+    PaymentRefunded.subject: ("orders-payments-refunded",),
+    ReleaseStock.subject: ("inventory-inventory-release",),
+    StockReleased.subject: ("orders-inventory-released",),
+    OrderConfirmed.subject: ("notifications-orders-confirmed", "notifications-digest"),
+    OrderCancelled.subject: ("notifications-orders-cancelled",),
+}
+"""The groups that read each subject, for brokers that do not tell a publisher who reads what it publishes."""

@@ -7,9 +7,11 @@ import logging
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, get_args, get_type_hints
 
+from aio_pika.exceptions import ChannelNotFoundEntity
 from faststream import AckPolicy
 from faststream.rabbit import Channel, ExchangeType, QueueType, RabbitBroker, RabbitExchange, RabbitQueue
 
+from shop.contracts.events import READERS
 from shop.reliability.wire import KEY_HEADER, PUBLISH_TIMEOUT_SECONDS, WORKERS, Letter, Waiting, text
 
 if TYPE_CHECKING:
@@ -94,9 +96,29 @@ class RabbitWire:
         """Nothing: FastStream closes it."""
 
     async def backlog(self) -> Sequence[Waiting]:
-        """Ask for this service's own queues: RabbitMQ tells no client of another's without its management plugin."""
-        declared = [(subject, await self.broker.declare_queue(queue)) for subject, queue in self._read]
-        return [Waiting(subject, queue.name, await _ready(queue)) for subject, queue in declared]
+        """Ask for this service's own queues, and for those that its contracts say read what it publishes.
+
+        RabbitMQ itself tells no client who reads without its management plugin.
+        """
+        subjects = {queue.name: subject for subject, queue in self._read}
+        for subject, groups in READERS.items():
+            if subject.startswith(f"{self._service}."):
+                subjects |= dict.fromkeys(groups, subject)
+        ready = {name: await self._ready(name) for name in sorted(subjects)}
+        return [Waiting(subjects[name], name, messages) for name, messages in ready.items() if messages is not None]
+
+    async def _ready(self, queue: str) -> int | None:
+        """Return how many messages a queue has ready; None if nobody has declared it yet.
+
+        RabbitMQ closes the channel then, so each question has one of its own.
+        """
+        connection = await self.broker.connect()
+        async with connection.channel() as channel:
+            try:
+                declared = await channel.declare_queue(queue, passive=True)
+            except ChannelNotFoundEntity:
+                return None
+        return declared.declaration_result.message_count or 0
 
 
 def _queue(name: str) -> RabbitQueue:
@@ -116,7 +138,3 @@ def _one_by_one(handler: Callable[[list[Any]], Awaitable[None]]) -> Callable[[An
 
     one.__annotations__ = {"event": get_args(annotation)[0]}
     return one
-
-
-async def _ready(queue: Any) -> int:
-    return (await queue.declare()).message_count
