@@ -109,8 +109,9 @@ class Backends:
 
     def stop(self) -> None:
         """End all for good; safe to call twice."""
-        stop_all([child for name, child in self.children.items() if name == "tempo"], TEMPO_END_SECONDS)
-        self.halt(*(name for name in self.children if name != "tempo"))
+        if "tempo" in self.children:
+            stop_all([self.children["tempo"]], TEMPO_END_SECONDS)
+        self.halt(*self.children)
 
     def halt(self, *names: str) -> None:
         """End some backends as an operator would, with SIGTERM."""

@@ -24,16 +24,21 @@ def collector_total(stack, name):
     return sum(int(float(value)) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", page, re.MULTILINE))
 
 
-def drained(stack):
-    """Whether all queues of the Collector are empty."""
-    return collector_total(stack, "otelcol_exporter_queue_size") == 0
+def wait_until_empty(stack):
+    """Wait until all queues of the Collector are empty."""
+    deadline = time.monotonic() + DRAIN_SECONDS
+    while left := collector_total(stack, "otelcol_exporter_queue_size"):
+        assert time.monotonic() < deadline, f"{left} left"
+        time.sleep(0.5)
 
 
-def wait_until_equal(held, accepted, seconds):
-    """Wait until a backend holds exactly as many records as the Collector accepted."""
-    deadline = time.monotonic() + seconds
-    while (there := held()) != (wanted := accepted()):
-        assert time.monotonic() < deadline, f"{there} of {wanted}"
+def wait_until_held(stack, count, signal):
+    """Wait until a backend counts exactly as many records as the Collector accepted, which are some."""
+    accepted = collector_total(stack, f"otelcol_receiver_accepted_{signal}")
+    assert accepted
+    deadline = time.monotonic() + HELD_SECONDS
+    while (held := count()) != accepted:
+        assert time.monotonic() < deadline, f"{held} of {accepted}"
         time.sleep(0.5)
 
 
@@ -51,7 +56,7 @@ def after_the_outage(stack, stack_shop):
         held = collector_total(stack, "otelcol_exporter_queue_size")
         stack.start_again(*away)
     with frozen(*stack_shop.children):
-        wait_until_equal(lambda: collector_total(stack, "otelcol_exporter_queue_size"), lambda: 0, DRAIN_SECONDS)
+        wait_until_empty(stack)
         yield began, held
 
 
@@ -71,20 +76,12 @@ def test_nothing_was_refused_or_given_up(stack, after_the_outage, signal):
 
 def test_loki_holds_every_log_record(stack, stack_reader, after_the_outage):
     """Loki holds as many lines as the Collector ever accepted."""
-    wait_until_equal(
-        lambda: stack_reader.log_count('{service_name=~".+"}'),
-        lambda: collector_total(stack, "otelcol_receiver_accepted_log_records"),
-        HELD_SECONDS,
-    )
+    wait_until_held(stack, lambda: stack_reader.log_count('{service_name=~".+"}'), "log_records")
 
 
 def test_prometheus_holds_every_point(stack, stack_reader, after_the_outage):
     """Prometheus holds as many points as the Collector ever accepted, and none of its samples was too late."""
-    wait_until_equal(
-        stack_reader.point_count,
-        lambda: collector_total(stack, "otelcol_receiver_accepted_metric_points"),
-        HELD_SECONDS,
-    )
+    wait_until_held(stack, stack_reader.point_count, "metric_points")
     refused = "prometheus_tsdb_too_old_samples_total + prometheus_tsdb_out_of_bound_samples_total"
     assert [value for _, value in stack_reader.metrics(refused) if value] == []
 
@@ -107,8 +104,4 @@ def test_tempo_holds_every_span(stack, stack_reader, after_the_outage):
     """Tempo holds as many spans as the Collector ever accepted; it counts what is 5 s old."""
     if "tempo" in stack.skipped:
         pytest.skip(f"tempo: {stack.skipped['tempo']}")
-    wait_until_equal(
-        stack_reader.span_count,
-        lambda: collector_total(stack, "otelcol_receiver_accepted_spans"),
-        HELD_SECONDS,
-    )
+    wait_until_held(stack, stack_reader.span_count, "spans")
