@@ -248,6 +248,7 @@ class Telemetry:
     def _wire(self) -> None:
         self._process = process.register(self._store)
         self._undos.append(self._process.undo)
+        self._undos.append(when_imported("asyncio", self._process.watch_runners))
         _libraries.install(_libraries.INTEGRATIONS, self._signals, self._undos)
         if self.settings.contrib and not _providers.has_foreign_tracers():
             ours = (*_libraries.INTEGRATIONS, *_libraries.SERVED)

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import socket
 import subprocess
 import sys
 import textwrap
@@ -15,6 +14,7 @@ from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
+from free_ports import find_free_port
 from opentelemetry import metrics
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
@@ -287,13 +287,6 @@ def run(tmp_path, otlp_sink):
 def free_port():
     """Return a function that finds a port that is free now."""
     return find_free_port
-
-
-def find_free_port():
-    """Return a port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="session")

@@ -3,9 +3,10 @@
 No convention exists: the names follow `nodejs.eventloop.delay` in shape.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import Context
-from typing import TYPE_CHECKING
+from functools import wraps
+from typing import TYPE_CHECKING, Any
 
 from instrumentation import semconv
 from instrumentation.encode.family import Scalar
@@ -21,6 +22,31 @@ PERIOD_SECONDS = 0.025
 WINDOW_SECONDS = 30.0
 """The maximum is that of the last one to two windows, whoever reads it and how often."""
 BOUNDARIES_SECONDS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+def when_one_runs(start: "Callable[[asyncio.AbstractEventLoop], None]") -> Callable[[], None]:
+    """Call `start` in each loop that `asyncio.run` or a runner begins to run, first of all; returns what undoes it.
+
+    uvicorn, FastStream's command, anyio and uvloop run theirs so.
+    """
+    import asyncio  # noqa: PLC0415 who runs a loop has it; a service without one should not pay for it
+
+    runner: Any = asyncio.Runner
+    original = runner.run
+
+    @wraps(original)
+    def run(self: asyncio.Runner, *args: Any, **kwargs: Any) -> Any:
+        loop = self.get_loop()
+        # An empty context, as of whatever lives as long as the loop.
+        loop.call_soon(start, loop, context=Context())
+        return original(self, *args, **kwargs)
+
+    def undo() -> None:
+        if runner.run is run:
+            runner.run = original
+
+    runner.run = run
+    return undo
 
 
 class LoopMonitor:
@@ -79,7 +105,7 @@ class LoopMonitor:
         loop = self._loop
         if loop is None or not loop.is_running():
             return []
-        import asyncio  # noqa: PLC0415 who runs a loop has it; a service without one should not pay for it
+        import asyncio  # noqa: PLC0415 as above
 
         return [(len(asyncio.all_tasks(loop)), {})]
 

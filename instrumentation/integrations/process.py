@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from instrumentation import semconv
 from instrumentation.encode.family import Scalar
 from instrumentation.integrations.container import ContainerMetrics
-from instrumentation.integrations.event_loop import LoopMonitor
+from instrumentation.integrations.event_loop import LoopMonitor, when_one_runs
 from instrumentation.integrations.garbage import GarbageMetrics
 from instrumentation.signals.metric import MetricStore, Observable, ObservableKind
 
@@ -68,6 +68,7 @@ class ProcessMetrics:
         self._garbage = GarbageMetrics(store)
         self._container = ContainerMetrics(store)
         self._registered: list[tuple[Observable, Callable[[], Values]]] = []
+        self._unwatch: list[Callable[[], None]] = []
 
     def observe(
         self, store: MetricStore, name: str, kind: ObservableKind, unit: str, text: str, read: Callable[[], Values]
@@ -82,6 +83,11 @@ class ProcessMetrics:
         if self.monitor is not None and loop is not None:
             self.monitor.start(loop)
 
+    def watch_runners(self) -> None:
+        """Watch each loop that is run from now on, if none is watched then; call it once asyncio is imported."""
+        if self.monitor is not None:
+            self._unwatch.append(when_one_runs(self.monitor.start))
+
     def forget_parent(self) -> None:
         """Let go of the event loop in a forked child, which does not run it."""
         if self.monitor is not None:
@@ -89,6 +95,8 @@ class ProcessMetrics:
 
     def undo(self) -> None:
         """Take all readings out of the store and stop watching the loop."""
+        for unwatch in self._unwatch:
+            unwatch()
         if self.monitor is not None:
             self.monitor.stop()
         self._garbage.undo()
@@ -99,7 +107,10 @@ class ProcessMetrics:
 
 
 def register(store: MetricStore, loop_monitor: bool = True) -> ProcessMetrics:
-    """Add the metrics to the store; if a loop is running here, watch it, else `start_loop_monitor` does it later."""
+    """Add the metrics to the store; if a loop is running here, watch it.
+
+    Else `watch_runners` has it watched later, or `start_loop_monitor` in the loop.
+    """
     handle = ProcessMetrics(store, LoopMonitor(store) if loop_monitor else None)
     _observe_process(store, handle)
     if handle.monitor is not None:

@@ -14,6 +14,8 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+from free_ports import find_free_ports
+
 START_SECONDS = 90
 KAFKA_VERSION = "4.1.0"
 RABBITMQ = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
@@ -80,7 +82,7 @@ class Broker:
 def nats_broker(directory):
     """Return a NATS server with JetStream."""
     program = Path(sys.executable).with_name("nats-server")
-    (port,) = _free_ports(1)
+    (port,) = find_free_ports(1)
     command = [program, "-a", "127.0.0.1", "-p", port, "-js", "-sd", directory / "store"]
     return Broker(f"nats://127.0.0.1:{port}", lambda: _served(command, directory, lambda: _accepts(port)))
 
@@ -88,7 +90,7 @@ def nats_broker(directory):
 def rabbitmq_broker(directory):
     """Return a RabbitMQ server."""
     _install("rabbitmq-server", RABBITMQ)
-    port, distribution, mapper = _free_ports(3)
+    port, distribution, mapper = find_free_ports(3)
     environment = {
         "HOME": str(directory),
         "RABBITMQ_NODENAME": f"clew{port}@localhost",
@@ -118,7 +120,7 @@ def rabbitmq_broker(directory):
 def kafka_broker(directory):
     """Return a Kafka broker in KRaft mode."""
     java = ["java", "-Xmx512m", "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn", "-cp", f"{_kafka_jars()}/*"]
-    port, controller = _free_ports(2)
+    port, controller = find_free_ports(2)
     properties = directory / "server.properties"
     properties.write_text(_KAFKA_PROPERTIES.format(port=port, controller=controller, data=directory / "data"))
     format_command = [*java, "kafka.tools.StorageTool", "format", "-t", "Y2xldy1icm9rZXItdGVzdA", "-c", properties]
@@ -130,7 +132,7 @@ def kafka_broker(directory):
 def etcd_registry(directory):
     """Return an etcd server, the registry of replicas."""
     _install("etcd-server", Path("/usr/bin/etcd"))
-    port, peers = _free_ports(2)
+    port, peers = find_free_ports(2)
     client, peer = f"http://127.0.0.1:{port}", f"http://127.0.0.1:{peers}"
     command = ["/usr/bin/etcd", "--data-dir", directory / "etcd", "--listen-client-urls", client]
     command += ["--advertise-client-urls", client, "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer]
@@ -143,7 +145,7 @@ def consul_registry(directory):
     program = os.environ.get("CONSUL_BINARY")
     if not program:
         raise BrokerMissingError("Consul is missing: no registry has it. Name its program in CONSUL_BINARY")
-    http, dns, serf, wan, server, grpc = _free_ports(6)
+    http, dns, serf, wan, server, grpc = find_free_ports(6)
     ports = {"http": http, "dns": dns, "serf_lan": serf, "serf_wan": wan, "server": server, "grpc": grpc}
     options = [f"-hcl=ports {{ {name} = {port} }}" for name, port in ports.items()]
     command = [program, "agent", "-dev", "-bind=127.0.0.1", "-client=127.0.0.1", f"-data-dir={directory}", *options]
@@ -268,13 +270,3 @@ def _accepts(port):
     with socket.socket() as probe:
         probe.settimeout(1)
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _free_ports(count):
-    probes = [socket.socket() for _ in range(count)]
-    for probe in probes:
-        probe.bind(("127.0.0.1", 0))
-    ports = [probe.getsockname()[1] for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports

@@ -6,14 +6,15 @@ import sys
 import time
 from pathlib import Path
 
-from harness.process import Program, free_port
+from free_ports import find_free_port
+from harness.process import Program
 
 
 class Broker:
     """A NATS server that comes back at the same port."""
 
     def __init__(self):
-        self.port = free_port()
+        self.port = find_free_port()
         self.url = f"nats://127.0.0.1:{self.port}"
         self._process = None
 

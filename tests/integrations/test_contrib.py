@@ -35,9 +35,9 @@ def _redis():
 
 
 @pytest.fixture(scope="module")
-def redis_port(free_port_of_module, tmp_path_factory):
+def redis_port(free_port, tmp_path_factory):
     """A Redis server of its own."""
-    port, data = free_port_of_module(), tmp_path_factory.mktemp("redis")
+    port, data = free_port(), tmp_path_factory.mktemp("redis")
     command = [_redis(), "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(data)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -56,19 +56,6 @@ def postgres_port():
         pytest.skip(str(error))
     with server:
         yield server.port
-
-
-@pytest.fixture(scope="module")
-def free_port_of_module():
-    """Return a function that finds a free port."""
-    import socket
-
-    def find():
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            return probe.getsockname()[1]
-
-    return find
 
 
 def _by_scope(sink, word):

@@ -6,8 +6,10 @@ import threading
 import time
 from pathlib import Path
 
+import anyio
 import psutil
 import pytest
+import uvloop
 
 from instrumentation.integrations import event_loop, process
 from instrumentation.signals.metric import MetricStore
@@ -68,6 +70,27 @@ async def test_blocked_loop_shows(store):
     [point] = points(store, "asyncio.eventloop.delay")
     assert sum(point.counts[point.boundaries.index(0.5) :]) >= 1
     handle.undo()
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run, anyio.run], ids=["asyncio", "uvloop", "anyio"])
+def test_a_loop_that_runs_later_is_watched(store, run):
+    """Who sets up first and then runs a loop, as a gRPC service does, has it watched without asking for it."""
+
+    async def main():
+        await asyncio.sleep(2 * event_loop.PERIOD_SECONDS)
+        time.sleep(0.3)  # noqa: ASYNC251  # blocking is what is tested
+        return value(store, "asyncio.eventloop.delay.max")
+
+    untouched = asyncio.Runner.run
+    handle = process.register(store)
+    handle.watch_runners()
+    try:
+        assert not points(store, "asyncio.eventloop.delay.max")
+        assert run(main if run is anyio.run else main()) >= 0.25
+        assert run(main if run is anyio.run else main()) >= 0.25  # the next one too
+    finally:
+        handle.undo()
+    assert asyncio.Runner.run is untouched
 
 
 async def test_tasks_are_counted(store):

@@ -5,6 +5,7 @@ from contextlib import ExitStack
 
 import broker_servers
 import pytest
+from free_ports import find_free_ports
 from shop.reliability.outbox import StoredMessage
 from shop.reliability.stream import Stream
 
@@ -28,7 +29,7 @@ def cluster(build, tmp_path):
     (pod,) = [pod for pod in built.pods if pod.name == "kafka"]
     (volume,) = [volume for volume in pod.spec["volumes"] if "configMap" in volume]
     text = built.named("ConfigMap", volume["configMap"]["name"])["data"]["kafka.properties"]
-    ports = broker_servers._free_ports(6)
+    ports = find_free_ports(6)
     with ExitStack() as stack:
         running = []
         for number in range(3):

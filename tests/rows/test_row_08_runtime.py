@@ -47,6 +47,21 @@ async def collect():
     gc.collect()
 """
 
+WORKER = """
+import asyncio, time
+from instrumentation import instrument
+
+telemetry = instrument(service_name="worker")
+
+async def main():
+    await asyncio.sleep(0.1)
+    time.sleep(0.3)
+    page, _ = telemetry.page("")
+    print(page.decode(), end="")
+
+asyncio.run(main())
+"""
+
 
 def value(page, name, labels=""):
     """Return the value of a series on the page; None without one."""
@@ -78,6 +93,14 @@ def test_a_blocking_call_shows_within_one_interval(serve_program, fetch, otlp_si
     assert value(page, "asyncio_eventloop_delay_mean_seconds") > calm
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=20)
+
+
+def test_a_loop_that_is_run_after_the_set_up_is_watched(run):
+    """A worker without HTTP sets up first and runs its loop then: a call that blocks it shows as in a server."""
+    status, page, errors = run(WORKER)
+    assert status == 0, errors
+    assert value(page, "asyncio_eventloop_delay_max_seconds") >= 0.25
+    assert value(page, "asyncio_task_count") >= 1
 
 
 def test_tasks_threads_queues_and_pauses_are_on_the_page(serve_program, fetch):

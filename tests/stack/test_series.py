@@ -9,6 +9,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 pytestmark = [pytest.mark.stack, pytest.mark.timeout(300)]
 
 SCRAPED = {"gateway", "orders", "notifications"}
+SERVICES = SCRAPED | {"inventory", "payments"}
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +39,12 @@ def test_each_series_is_there_once(busy, stack_reader):
         for labels in series
     )
     assert [labels for labels, count in alike.items() if count > 1] == []
+
+
+def test_each_service_tells_of_its_process_and_its_loop(busy, stack_reader):
+    """All five do, whether they serve HTTP, gRPC or messages alone."""
+    for name in ("process_memory_usage_bytes", "asyncio_eventloop_delay_max_seconds", "asyncio_task_count"):
+        assert {labels["service_name"] for labels in stack_reader.series(name)} >= SERVICES, name
 
 
 def test_the_pages_are_proven_and_not_stored(busy, stack_reader):

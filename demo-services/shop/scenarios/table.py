@@ -84,7 +84,7 @@ _ALL = (
         "The event loop of orders is blocked for 1.2 s of each 1.8.",
         lambda stage: stage.fault("orders", "block", seconds=1.2, pause_seconds=0.6),
         {"EventLoopBlocked": Due(345, 345), "SloBudgetBurnsFast": Due(1140, 90)},
-        frozenset({"BreakerOpen"}),
+        frozenset({"BreakerOpen", "SloBudgetBurnsSlowly"}),
     ),
     Scenario(
         "poison-message",

@@ -12,17 +12,11 @@ from typing import NamedTuple
 HARNESS = Path(__file__).parents[1]
 
 
-def free_port():
-    """Return a port that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def clean_environment(**environment):
     """Return the process' environment without what would configure the kit, and with `environment`."""
     kept = {key: value for key, value in os.environ.items() if not key.startswith(("OTEL_", "CLEW_", "PYTEST_"))}
-    return {**kept, "PYTHONPATH": f"{HARNESS}{os.pathsep}{HARNESS.parents[1]}", **environment}
+    places = (HARNESS, HARNESS.with_name("fixtures"), HARNESS.parents[1])
+    return {**kept, "PYTHONPATH": os.pathsep.join(map(str, places)), **environment}
 
 
 class Resources(NamedTuple):

@@ -7,7 +7,7 @@ import struct
 import threading
 from enum import Enum, auto
 
-from harness.process import free_port
+from free_ports import find_free_port
 
 RESET_AFTER_BYTES = 200
 """Within the body of every export: its head is longer than the first packet needs to be."""
@@ -37,7 +37,7 @@ class ChaosProxy:
 
     def __init__(self, target_port, tls=None):
         self.tls = tls
-        self.port = free_port()
+        self.port = find_free_port()
         self._target_port = target_port
         self._weather = Weather.FAIR
         self._writers = set()

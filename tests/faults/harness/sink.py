@@ -14,11 +14,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar, NamedTuple
 
+from free_ports import find_free_port
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
-from harness.process import Program, free_port
+from harness.process import Program
 
 REQUESTS_DURATION = "http.server.request.duration"
 PARTIAL = b"\x0a\x02\x08"
@@ -148,7 +149,7 @@ class Sink:
     """
 
     def __init__(self, directory):
-        self.port = free_port()
+        self.port = find_free_port()
         self._directory = directory
         directory.mkdir(parents=True, exist_ok=True)
         self._journal = directory / "journal"

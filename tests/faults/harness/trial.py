@@ -8,8 +8,10 @@ from contextlib import ExitStack
 from itertools import takewhile
 from typing import NamedTuple
 
+from free_ports import find_free_port
+
 from harness.load import Load
-from harness.process import Program, free_port
+from harness.process import Program
 from harness.proxy import ChaosProxy, Weather
 from harness.record import Record, Side, since
 from harness.sink import Sink
@@ -47,7 +49,7 @@ class Service:
     def __init__(self, directory, sink, endpoint, *, application=SWITCHED, stdout=None, **environment):
         self.sink = sink
         self.directory = directory
-        self.port = free_port()
+        self.port = find_free_port()
         self.started = time.monotonic()
         self.serving_seconds = 0.0
         self.program = Program(
