@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from instrumentation.pipeline.queue import RECORD_OVERHEAD_BYTES
+from instrumentation.pipeline.queue import RECORD_OVERHEAD_BYTES, total
 from instrumentation.signals.sink import Record
 
 
@@ -27,7 +27,7 @@ class Batch:
 
     def held_bytes(self) -> int:
         """Count the memory of the records."""
-        return sum(len(record) + RECORD_OVERHEAD_BYTES for _, record in self.records)
+        return total(len(record) + RECORD_OVERHEAD_BYTES for _, record in self.records)
 
     def by_scope(self) -> dict[bytes, list[bytes]]:
         """Group the records for the encoder, in order."""

@@ -15,11 +15,13 @@ from itertools import islice
 from threading import Lock
 
 from instrumentation.pipeline.ledger import Ledger
-from instrumentation.pipeline.queue import Budget, RecordQueue
+from instrumentation.pipeline.queue import Budget, RecordQueue, total
 from instrumentation.signals.sink import Ended, Record
 
 CHUNK = 64
 """Made at a time: after each the interpreter's lock is given up, so that no request waits for more than 0.5 ms."""
+MOST_WAITING = 2048
+"""While the memory bound is reached; who adds more makes some: 1.5 MiB, more than one second's of a busy service."""
 
 
 class Intake:
@@ -47,10 +49,14 @@ class Intake:
 
     def waiting_bytes(self) -> int:
         """Count the memory of what waits. Any thread."""
-        return sum([ended.size for ended in self._waiting.copy()])
+        return total(ended.size for ended in self._waiting.copy())
 
     def add(self, ended: Ended) -> None:
-        """Take what has ended and nobody changes any more; drop it if there is no room. Any thread; never blocks."""
+        """Take what has ended and nobody changes any more. Any thread; never blocks.
+
+        It is taken even if the memory bound is reached: its records will find no room then, but its line has a bound of
+        its own, and what it adds to a metric must not be missing there.
+        """
         budget = self._budget
         held = budget.held + ended.size
         if held > budget.line or self._is_quiet:
@@ -61,16 +67,27 @@ class Intake:
 
     def _add_slowly(self, ended: Ended, held: int) -> None:
         budget = self._budget
-        if budget.closed or held > budget.max_bytes:
+        if budget.closed:
             for queue in self._queues:
-                queue.refuse("shutdown" if budget.closed else "queue_full")
+                queue.refuse("shutdown")
             return
         budget.held = held
         self._append(ended)
-        budget.wake()
+        if held <= budget.max_bytes:
+            budget.wake()
+        elif len(self._waiting) > MOST_WAITING:
+            self._help()
         if self._is_quiet:
             self._is_quiet = False
             self._wake()
+
+    def _help(self) -> None:
+        """Make some records, unless somebody is at it: those who should may be held up by their own receivers."""
+        if self._making.acquire(blocking=False):
+            try:
+                self._make_some()
+            finally:
+                self._making.release()
 
     def make(self) -> bool:
         """Make records of all that waits now; return whether there was any. Any thread; waits for another at it."""

@@ -8,8 +8,10 @@ increment can be lost there. The *byte* count is soft: `held += size` from two t
 corrected at every drain.
 """
 
+import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from itertools import islice
 from sys import maxsize
 from threading import Lock
 
@@ -20,6 +22,8 @@ from instrumentation.signals.sink import Encode, Parts, Record
 RECORD_OVERHEAD_BYTES = 112
 """What a queued record costs beside its own bytes: the tuple 72, the bytes object's header 33, the deque's slot 8."""
 MAX_RECORD_BYTES = 1024 * 1024
+COUNTED_AT_ONCE = 512
+"""Sizes added up before the interpreter's lock is given up: 30 us. At the memory bound 50 000 records wait."""
 
 Waiting = Record | tuple[Encode, Parts, int]
 """A record, or what it is encoded from when it is taken, with its size in bytes."""
@@ -27,6 +31,16 @@ Waiting = Record | tuple[Encode, Parts, int]
 
 def _nothing() -> None:
     return
+
+
+def total(sizes: Iterable[int]) -> int:
+    """Add up the sizes of what waits, and let requests go between: in one go it may be 5 ms that they wait."""
+    found, rest = 0, iter(sizes)
+    while some := list(islice(rest, COUNTED_AT_ONCE)):
+        found += sum(some)
+        if len(some) == COUNTED_AT_ONCE:
+            time.sleep(0)
+    return found
 
 
 class Budget:
@@ -216,7 +230,7 @@ class RecordQueue:
 
     def waiting_bytes(self) -> int:
         """Count the memory of what waits. Any thread."""
-        return sum([_size(waiting) for waiting in self._records.copy()])
+        return total(map(_size, self._records.copy()))
 
     def drop_all(self, reason: Reason) -> int:
         """Drop whatever waits, counted as `reason`. Return how many."""

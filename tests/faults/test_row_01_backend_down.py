@@ -20,7 +20,10 @@ def test_killed(run, judge, pace):
 
 @pytest.mark.slow
 def test_down_from_the_start(trial, judge, pace):
-    """A service whose backend is not there starts as fast; what does not fit the memory bound is counted."""
+    """A service whose backend is not there starts as fast; what does not fit the memory bound is counted.
+
+    Its line is written for all that, and the metrics tell of it.
+    """
     attacked = trial(weather=Weather.REFUSED, CLEW_MAX_BUFFER_BYTES=str(64 * 1024))
     record = attacked.run(lambda: None, lambda: attacked.proxy.turn(Weather.FAIR))
     cpu = record.attacked.cpu_share(record.marks[1:3])
@@ -32,6 +35,8 @@ def test_down_from_the_start(trial, judge, pace):
     judge("nobody listens, from the start", record, more)
     assert set(lost(record.attacked.books, "traces")) <= {"queue_full"}
     assert lost(record.attacked.books, "logs").keys() == {"queue_full"}
+    assert lost(record.attacked.books, "lines") == {}
+    assert max(taken.requests for taken in record.attacked.taken) == len(record.attacked.requests)
 
 
 @pytest.mark.slow

@@ -76,14 +76,14 @@ def cost(services, lines):
 @pytest.fixture(
     scope="module",
     params=[
-        pytest.param("httptools", id="quick"),
-        *[pytest.param(name, id=f"whole-{name}", marks=pytest.mark.faults) for name in SERVERS],
+        pytest.param(("quick", "httptools"), id="quick"),
+        *[pytest.param(("whole", name), id=f"whole-{name}", marks=pytest.mark.faults) for name in SERVERS],
     ],
 )
 def services(request, tmp_path_factory, make_otlp_sink):
     """A service with the kit and one without, alike in all else, and what the former sends to."""
     sink = make_otlp_sink()
-    server = SERVERS[request.param]
+    server = SERVERS[request.param[1]]
     environment = {"INSTRUMENTED": "1", "OTEL_EXPORTER_OTLP_ENDPOINT": sink.endpoint}
     with (
         ServedProgram(tmp_path_factory.mktemp("with"), SERVICE, *server, **environment) as instrumented,

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
-from instrumentation.pipeline.intake import CHUNK, Intake
+from instrumentation.pipeline.intake import CHUNK, MOST_WAITING, Intake
 from instrumentation.pipeline.ledger import Ledger
 from instrumentation.pipeline.queue import MAX_RECORD_BYTES, Budget, RecordQueue
 
@@ -36,7 +36,8 @@ class Whole:
 
     def __init__(self, max_bytes=1 << 20):
         self.ledger, self.budget, self.woken = Ledger(), Budget(max_bytes), 0
-        self.queues = [RecordQueue(self.ledger.account(signal), self.budget) for signal in SIGNALS]
+        budgets = {"traces": self.budget, "logs": self.budget, "lines": Budget()}
+        self.queues = [RecordQueue(self.ledger.account(signal), budgets[signal]) for signal in SIGNALS]
         self.intake = Intake(self.ledger, self.budget, self.queues, self.wake)
 
     def wake(self):
@@ -90,12 +91,34 @@ def test_somebody_is_woken_once_for_many(whole):
 
 
 def test_full():
-    """Beyond the memory bound the newest is dropped, in each signal; when it has left there is room again."""
+    """At the memory bound records find no room, but each line does, which has its own; later there is room again."""
     whole = Whole(1000)
+    whole.queues[0].add(b"scope", b"x" * 888)
     for number in range(12):
         whole.intake.add(Item(number))
-    assert whole.counts() == (12, 10, (("queue_full", 2),))
-    assert whole.intake.waiting_bytes() == whole.budget.held == 1000
+    assert whole.intake.waiting_bytes() == 1200
+    whole.intake.make()
+    books = whole.ledger.snapshot().signals
+    full = {signal: (each.queued, each.dropped["queue_full"]) for signal, each in books.items()}
+    assert full == {"traces": (1, 12), "logs": (0, 12), "lines": (12, 0)}
+    assert len(whole.queues[2].take(99, 9999)) == 12
+    whole.queues[0].take(1, 9999)
+    whole.budget.rearm(0)
+    whole.intake.add(Item())
+    whole.intake.make()
+    assert [len(queue) for queue in whole.queues] == [1, 1, 1]
+
+
+def test_full_and_nobody_makes_records():
+    """Where those who make records are held up, whoever adds to many that wait makes some: what waits has a bound."""
+    whole = Whole(1000)
+    for number in range(2 * MOST_WAITING):
+        whole.intake.add(Item(number))
+    assert whole.intake.waiting_bytes() <= 100 * (MOST_WAITING + 1)
+    whole.intake.make()
+    books = whole.ledger.snapshot().signals
+    assert {each.accepted for each in books.values()} == {2 * MOST_WAITING}
+    assert books["lines"].queued == 2 * MOST_WAITING
 
 
 def test_a_record_that_is_too_big(whole):

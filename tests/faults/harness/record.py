@@ -151,6 +151,13 @@ def lost(books, signal):
     return {reason: count for reason, count in books[signal]["dropped"].items() if count}
 
 
+def all_arrived(record):
+    """Tell whether every span arrived; in a whole run, whose load may be more than memory holds, all that had room."""
+    books = record.attacked.books["traces"]
+    full = books["dropped"]["queue_full"] if record.twin is not None else 0
+    return books["delivered"] + full == len(record.attacked.requests)
+
+
 def repeated(values):
     """Return how many values of a list are repetitions."""
     ordered = sorted(map(str, values))
