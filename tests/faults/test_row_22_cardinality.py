@@ -25,6 +25,8 @@ MAX_SERIES = 2000
 MAX_GROWTH_BYTES = 8 * 1024 * 1024
 SCRAPE_SECONDS = 0.2
 AT_ONCE = 50
+PAUSE_SECONDS = 0.02
+"""After so many: a flood would fill the queues, by as much as chance has it, and memory is what is measured."""
 
 
 def ask(port, requests):
@@ -41,6 +43,7 @@ def ask(port, requests):
                     if line.lower().startswith(b"content-length:"):
                         length = int(line.split(b":")[1])
                 answers.read(length)
+            time.sleep(PAUSE_SECONDS)
 
 
 def request(method, path, user_agent):
