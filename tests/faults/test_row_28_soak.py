@@ -96,5 +96,7 @@ def test_soak(trial, tell, pace, rate):
         if seconds >= SHORT_SECONDS and change >= DRIFT:
             wrong.append(f"p99 drifted by {change:.1%}")
     tell("faults of rows 1 to 6 at random, half of the load that can be served", figures.replace("'", ""), wrong)
-    assert {name for name in losses(side.books) if "timeout" not in name} == set()
+    # An outage of 20 s under a load of thousands a second is more than the memory bound holds.
+    expected = ("timeout", "queue_full") if pace.is_whole else ("timeout",)
+    assert [name for name in losses(side.books) if not name.endswith(expected)] == []
     assert side.exit_seconds < EXIT_SECONDS + EXIT_SLACK_SECONDS
