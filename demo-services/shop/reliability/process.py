@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 GRACE_SECONDS = 2.0
 """How long running calls may go on after the signal to stop."""
 
+CANCEL_AGAIN_SECONDS = 2.0
+"""How long a job may clean up before it is told again."""
+
 RETRY_SECONDS = 1.0
 """How long a background job that failed rests."""
 
@@ -51,8 +54,16 @@ async def background(*jobs: Callable[[], Coroutine[object, object, None]]) -> As
         try:
             yield
         finally:
-            for task in tasks:
-                task.cancel()
+            await _end(tasks)
+
+
+async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
+    """Cancel tasks until they end: in Python 3.11 `asyncio.wait_for` loses a cancellation that comes with its result."""
+    running = set(tasks)
+    while running:
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
 
 
 async def _kept_up(job: Callable[[], Coroutine[object, object, None]]) -> None:
