@@ -58,7 +58,7 @@ async def background(*jobs: Callable[[], Coroutine[object, object, None]]) -> As
 
 
 async def _end(tasks: Sequence[asyncio.Task[None]]) -> None:
-    """Cancel tasks until they end: in Python 3.11 `asyncio.wait_for` loses a cancellation that comes with its result."""
+    """Cancel tasks until they end: Python 3.11's `asyncio.wait_for` loses a cancellation that comes with its result."""
     running = set(tasks)
     while running:
         for task in running:

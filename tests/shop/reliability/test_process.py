@@ -25,7 +25,7 @@ async def test_a_job_that_fails_is_begun_anew(monkeypatch: pytest.MonkeyPatch):
 
 
 async def test_a_job_that_loses_its_cancellation_is_told_again(monkeypatch: pytest.MonkeyPatch):
-    """As `asyncio.wait_for` of Python 3.11 loses one that comes together with its result: the service ends all the same."""
+    """As `asyncio.wait_for` of Python 3.11 loses one that comes with its result: the service ends all the same."""
     monkeypatch.setattr(process, "CANCEL_AGAIN_SECONDS", 0.01)
     lost = 0
 
